@@ -1,0 +1,161 @@
+package gen_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+func TestCheckTellsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	good := mustGenerate(t, spec(gen.ECDSA, 0), now)
+	other := mustGenerate(t, spec(gen.ECDSA, 0), now)
+	p := newPKI(t)
+	for name, tc := range map[string]struct {
+		bundle gen.Bundle
+		at     time.Time // zero: now
+		names  []string  // nil: names
+		want   []string
+	}{
+		"nothing with a fresh bundle":       {bundle: good},
+		"an empty bundle":                   {bundle: gen.Bundle{}, want: []string{"malformed: the CA set is missing or empty", "malformed: the certificate is missing or empty", "malformed: the private key is missing or empty"}},
+		"a CA set without a certificate":    {bundle: gen.Bundle{CA: []byte("x"), Cert: good.Cert, Key: good.Key}, want: []string{"malformed: the CA set holds no certificate"}},
+		"a certificate that is not PEM":     {bundle: gen.Bundle{CA: good.CA, Cert: []byte("x"), Key: good.Key}, want: []string{"malformed: the certificate and its key are not readable: failed to find any PEM data in certificate input"}},
+		"a key that is not PEM":             {bundle: gen.Bundle{CA: good.CA, Cert: good.Cert, Key: []byte("x")}, want: []string{"malformed: the certificate and its key are not readable: failed to find any PEM data in key input"}},
+		"a part that is too large":          {bundle: gen.Bundle{CA: bytes.Repeat([]byte("#"), 1<<20+1), Cert: good.Cert, Key: good.Key}, want: []string{"malformed: the CA set has 1048577 bytes: at most 1048576 are allowed"}},
+		"a key of another certificate":      {bundle: gen.Bundle{CA: good.CA, Cert: good.Cert, Key: other.Key}, want: []string{"key-mismatch: the private key does not belong to the certificate"}},
+		"an encrypted PKCS#8 key":           {bundle: gen.Bundle{CA: good.CA, Cert: good.Cert, Key: pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("x")})}, want: []string{"malformed: the private key is encrypted: store it without a passphrase"}},
+		"an encrypted key of the old form":  {bundle: gen.Bundle{CA: good.CA, Cert: good.Cert, Key: pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: []byte("x")})}, want: []string{"malformed: the private key is encrypted: store it without a passphrase"}},
+		"a CA of the same name and no more": {bundle: gen.Bundle{CA: other.CA, Cert: good.Cert, Key: good.Key}, want: []string{"chain: no CA of the set has signed the certificate"}},
+		"missing names, all of them": {bundle: good, names: []string{"a.svc", names[0], "b.svc"}, want: []string{
+			"dns-names: the certificate is not for a.svc, b.svc: it is for registry-webhook.kthena-system.svc, registry-webhook.kthena-system.svc.cluster.local"}},
+		"a certificate without names": {bundle: p.bundle(func(l *x509.Certificate) { l.DNSNames = nil }), names: []string{"a.svc"}, want: []string{"dns-names: the certificate is not for a.svc: it is for no DNS name"}},
+		"an expired certificate":      {bundle: good, at: now.Add(gen.DefaultValidity + time.Second), want: []string{"expired: the certificate expired on 2036-11-21T08:30:00Z"}},
+		"one that is not valid yet":   {bundle: good, at: now.Add(-61 * time.Minute), want: []string{"not-yet-valid: the certificate is valid from 2026-11-24T07:30:00Z, and it is 2026-11-24T07:29:00Z"}},
+		"an expired CA":               {bundle: p.bundle(func(l *x509.Certificate) { l.NotAfter = now.Add(99 * time.Hour) }), at: now.Add(98 * time.Hour), want: []string{"expired: a CA that the certificate leads to is not valid at 2026-11-28T10:30:00Z"}},
+		"a client certificate":        {bundle: p.bundle(func(l *x509.Certificate) { l.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), want: []string{"usage: the certificate or its CA is not for server authentication"}},
+		"all at once": {bundle: gen.Bundle{CA: other.CA, Cert: good.Cert, Key: good.Key}, at: now.Add(2 * gen.DefaultValidity), names: []string{"a.svc"}, want: []string{
+			"chain: no CA of the set has signed the certificate",
+			"dns-names: the certificate is not for a.svc: it is for registry-webhook.kthena-system.svc, registry-webhook.kthena-system.svc.cluster.local",
+			"expired: the certificate expired on 2036-11-21T08:30:00Z"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at, wanted := tc.at, tc.names
+			if at.IsZero() {
+				at = now
+			}
+			if wanted == nil {
+				wanted = names
+			}
+			r := gen.Check(tc.bundle, wanted, at)
+			var got []string
+			for _, f := range r.Faults {
+				got = append(got, f.String())
+			}
+			assert.Equal(t, tc.want, got)
+			assert.Equal(t, len(tc.want) == 0, r.OK())
+			if !r.OK() {
+				assert.Error(t, handshake(tc.bundle, wanted, at), "a real client refuses it too")
+			}
+		})
+	}
+}
+
+func TestCheckWarnsOfWhatClientsPutUpWith(t *testing.T) {
+	t.Parallel()
+	good := mustGenerate(t, spec(gen.ECDSA, 0), now)
+	p := newPKI(t)
+	old := p.ca(t, func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) })
+	for name, tc := range map[string]struct {
+		bundle gen.Bundle
+		names  []string
+		want   string
+	}{
+		"an expired CA beside the good one":         {gen.Bundle{CA: append(pemCert(old.cert.Raw), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a certificate that expired on 2026-11-24T07:30:00Z: " + gen.Fingerprint(old.cert)},
+		"a malformed certificate beside a good one": {gen.Bundle{CA: append(pemCert([]byte("x")), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds 1 malformed certificates, which are ignored"},
+		"a private key in the CA set":               {gen.Bundle{CA: append(bytes.Clone(good.Key), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a private key, which is ignored: it does not belong there"},
+		"a name that only a wildcard covers":        {p.bundle(func(l *x509.Certificate) { l.DNSNames = []string{"*.ns.svc"} }), []string{"a.ns.svc"}, "DNS name a.ns.svc is covered by a wildcard or another spelling only"},
+		"a key usage without digital signature":     {p.bundle(func(l *x509.Certificate) { l.KeyUsage = x509.KeyUsageKeyAgreement }), names, "the certificate's key usage lacks digitalSignature, which clients other than Go's ask for"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := gen.Check(tc.bundle, tc.names, now)
+			require.Empty(t, r.Faults)
+			assert.Equal(t, []string{tc.want}, r.Warnings)
+			require.NoError(t, handshake(tc.bundle, tc.names, now), "a real client accepts it")
+		})
+	}
+}
+
+func TestNotAfterIsTheEndOfTheLongestPath(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	b := p.bundle(func(l *x509.Certificate) { l.NotAfter = now.Add(1000 * time.Hour) })
+	assert.Equal(t, p.root.cert.NotAfter, gen.Check(b, names, now).NotAfter, "the CA ends before the certificate")
+
+	// The same CA key once more, for longer: the certificate now has two paths.
+	longer := *p.root.cert
+	longer.NotAfter = now.Add(500 * time.Hour)
+	der, err := x509.CreateCertificate(rand.Reader, &longer, &longer, p.root.key.Public(), p.root.key)
+	require.NoError(t, err)
+	b.CA = append(b.CA, pemCert(der)...)
+	assert.Equal(t, now.Add(500*time.Hour), gen.Check(b, names, now).NotAfter)
+}
+
+func TestParseCertificates(t *testing.T) {
+	t.Parallel()
+	good := mustGenerate(t, spec(gen.ECDSA, 0), now)
+	certs, malformed := gen.ParseCertificates(bytes.ReplaceAll(good.CA, []byte("\n"), []byte("\r\n")))
+	assert.Len(t, certs, 1, "CRLF line ends")
+	assert.Zero(t, malformed)
+	certs, _ = gen.ParseCertificates([]byte("text before\n" + string(good.CA) + string(good.Key) + string(good.CA) + "text after"))
+	assert.Len(t, certs, 1, "text, foreign blocks and repetitions are passed over")
+	block, _ := pem.Decode(good.CA)
+	block.Headers = map[string]string{"Comment": "x"}
+	certs, malformed = gen.ParseCertificates(pem.EncodeToMemory(block))
+	assert.Empty(t, certs, "the API server ignores blocks with headers")
+	assert.Zero(t, malformed)
+	assert.Equal(t, string(good.CA), string(gen.EncodeCertificates(gen.Check(good, names, now).CAs)))
+	assert.False(t, strings.Contains(string(gen.EncodeCertificates(certs)), "PRIVATE KEY"))
+}
+
+// pki is a CA of somebody else, as a corporate one or cert-manager's.
+type pki struct {
+	t    testing.TB
+	root authority
+}
+
+func newPKI(t testing.TB) *pki {
+	p := &pki{t: t}
+	p.root = p.ca(t, func(*x509.Certificate) {})
+	return p
+}
+
+// ca makes a CA that is valid for 96 hours.
+func (p *pki) ca(t testing.TB, change func(*x509.Certificate)) authority {
+	c := &x509.Certificate{
+		Subject: pkix.Name{CommonName: "somebody's CA"}, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(96 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	change(c)
+	return selfSigned(t, c)
+}
+
+// bundle is a good server certificate of the CA but for the change.
+func (p *pki) bundle(change func(leaf *x509.Certificate)) gen.Bundle {
+	leaf := leafTemplate()
+	change(leaf)
+	cert, key := p.root.issue(p.t, leaf)
+	return gen.Bundle{CA: pemCert(p.root.cert.Raw), Cert: pemCert(cert.Raw), Key: pemKey(p.t, key)}
+}

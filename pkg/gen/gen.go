@@ -1,0 +1,120 @@
+// Package gen makes, parses and checks the certificates of one TLS server. It knows nothing of Kubernetes.
+//
+// A [Bundle] is what is stored: a set of trusted CAs, a leaf certificate and the leaf's key. [Generate] makes a new
+// one, [Check] tells everything that is wrong with one, fresh or stored, and [Merge] joins the CA sets of several.
+//
+// The key of a CA made here signs exactly one leaf and is then dropped: it exists in memory only, is never part of a
+// Bundle and cannot be asked for. Rotation therefore always makes a new CA, and [Bundle.Trusting]
+// keeps the old ones trusted until they expire.
+//
+// The clock is a parameter of every function. Randomness is not: since Go 1.26 the standard library's key generation
+// reads the system's secure source whatever reader it is given.
+package gen
+
+import (
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"time"
+)
+
+const (
+	// Backdate is how far before now a new certificate's NotBefore lies, so that a node whose clock is behind the
+	// one that made the certificate accepts it at once.
+	Backdate = time.Hour
+
+	// Common names are constants because RFC 5280 (appendix A.1, ub-common-name) limits them to 64 characters, which
+	// a Service's DNS name can pass. Clients verify the subject alternative names only.
+	caCommonName   = "kthena-certgen CA"
+	leafCommonName = "kthena-certgen"
+)
+
+// Bundle is the material of one TLS server, PEM encoded as it is stored.
+type Bundle struct {
+	// CA holds the trusted CA certificates, the one that signed Cert first (Secret key ca.crt).
+	CA []byte
+	// Cert holds the leaf certificate, followed by intermediates if there are any (Secret key tls.crt).
+	Cert []byte
+	// Key holds the leaf's private key (Secret key tls.key).
+	Key []byte
+}
+
+// Generate makes a new CA and a leaf signed by it. Both are valid from Backdate before now until spec.Validity after
+// now. It returns an error when spec is not valid, and never a bundle that does not pass [Check].
+func Generate(spec Spec, now time.Time) (Bundle, error) {
+	if err := spec.Validate(); err != nil {
+		return Bundle{}, err
+	}
+	caKey, err := spec.Key.generate()
+	if err != nil {
+		return Bundle{}, fmt.Errorf("generating the CA key: %w", err)
+	}
+	leafKey, err := spec.Key.generate()
+	if err != nil {
+		return Bundle{}, fmt.Errorf("generating the server key: %w", err)
+	}
+	notBefore, notAfter := now.Add(-Backdate), now.Add(spec.Validity)
+
+	// Serial numbers are left to x509.CreateCertificate, which draws them as RFC 5280, section 4.1.2.2, asks. So is
+	// the CA's subject key id: it is made from the public key, so that CAs of the same name are told apart.
+	ca := &x509.Certificate{
+		Subject:   pkix.Name{CommonName: caCommonName},
+		NotBefore: notBefore,
+		NotAfter:  notAfter,
+
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		MaxPathLenZero:        true, // it signs the leaf and nothing that could sign again
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
+	if err != nil {
+		return Bundle{}, fmt.Errorf("signing the CA certificate: %w", err)
+	}
+	if ca, err = x509.ParseCertificate(caDER); err != nil {
+		return Bundle{}, fmt.Errorf("parsing the new CA certificate: %w", err)
+	}
+
+	leaf := &x509.Certificate{
+		Subject:   pkix.Name{CommonName: leafCommonName},
+		DNSNames:  spec.DNSNames,
+		NotBefore: notBefore,
+		NotAfter:  notAfter,
+
+		BasicConstraintsValid: true,
+		KeyUsage:              spec.Key.leafUsage(),
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, leafKey.Public(), caKey)
+	if err != nil {
+		return Bundle{}, fmt.Errorf("signing the server certificate: %w", err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(leafKey)
+	if err != nil {
+		return Bundle{}, fmt.Errorf("encoding the server key: %w", err)
+	}
+	b := Bundle{
+		CA:   encode(blockCertificate, caDER),
+		Cert: encode(blockCertificate, leafDER),
+		Key:  encode(blockPrivateKey, keyDER),
+	}
+	if r := Check(b, spec.DNSNames, now); !r.OK() {
+		return Bundle{}, fmt.Errorf("checking the new certificate: %s", r.Faults[0])
+	}
+	return b, nil
+}
+
+// Trusting returns b with a CA set that also holds those of others that are still valid at now, so that whoever is
+// served by an older certificate stays trusted. The second result is that of [Merge].
+func (b Bundle) Trusting(others []*x509.Certificate, now time.Time) (Bundle, int) {
+	own, _ := ParseCertificates(b.CA)
+	set, crowded := Merge(own, others, now)
+	b.CA = EncodeCertificates(set)
+	return b, crowded
+}
+
+func encode(blockType string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: blockType, Bytes: der})
+}
