@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+
+	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/pkg/secret"
+	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
+)
+
+// fieldManager is the name that the API server records the program's changes under.
+const fieldManager = "kthena-certgen"
+
+func newBootstrapCommand() *cobra.Command {
+	var o bootstrapOptions
+	cmd := &cobra.Command{
+		Use:   "bootstrap",
+		Short: "Ensure the Secret, put its CA into the webhook configurations, write the files",
+		Long: `Bootstrap is one idempotent pass that gives one server its certificate:
+
+ 1. It makes sure that the Secret holds a valid certificate for the DNS names. A missing Secret is created with a new
+    self-signed CA and a server certificate, a valid one is reused. One that kthena-certgen has written is renewed when
+    it is about to expire and repaired when it is broken; any other is used while it is valid, never changed, and refused
+    when it is not.
+ 2. It puts the Secret's CA certificates into every entry of the webhook configurations, beside those that are there.
+ 3. It writes tls.crt, tls.key and ca.crt into the output folder.
+
+It logs to stderr and ends with one line of JSON on stdout that says what was done.`,
+		Example: `  kthena-certgen bootstrap --namespace kthena-system --secret-name registry-webhook-certs-auto \
+    --dns-name registry-webhook.kthena-system.svc --validating-webhook-configuration kthena-registry-validating-webhook \
+    --output-dir /etc/tls`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.validate(); err != nil {
+				return err
+			}
+			cfg, err := kube.Config(o.kubeconfig)
+			if err != nil {
+				return err
+			}
+			if err := o.run(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil {
+				return runError{err}
+			}
+			return nil
+		},
+	}
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+func (o *bootstrapOptions) run(ctx context.Context, cfg *rest.Config, stdout, stderr io.Writer) error {
+	start := time.Now()
+	log := o.logger(stderr)
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("timed out after %s: %w", o.timeout, context.DeadlineExceeded))
+	defer cancel()
+
+	pass, err := o.pass(cfg, log)
+	if err != nil {
+		return err
+	}
+	sum, err := pass.Run(ctx)
+	var refused *secret.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		sum.Outcome, sum.Reason = "refused", refused.Reason
+	case err != nil:
+		sum.Outcome = "failed"
+	}
+	line := struct {
+		bootstrap.Summary
+		Elapsed string `json:"elapsed"`
+	}{sum, time.Since(start).Round(time.Millisecond).String()}
+	return errors.Join(err, json.NewEncoder(stdout).Encode(line))
+}
+
+func (o *bootstrapOptions) pass(cfg *rest.Config, log *slog.Logger) (*bootstrap.Pass, error) {
+	cfg.UserAgent = "kthena-certgen/" + programVersion()
+	client, err := kube.New(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	pass := &bootstrap.Pass{
+		Secret: &secret.Store{
+			Client:       client.Secrets(o.namespace),
+			Namespace:    o.namespace,
+			Name:         o.secretName,
+			Labels:       o.labels,
+			Version:      programVersion(),
+			FieldManager: fieldManager,
+			Now:          time.Now,
+			Log:          log,
+		},
+		Want: secret.Want{Spec: o.spec(), RenewBefore: o.renewBefore},
+		Dir:  o.outputDir,
+		Now:  time.Now,
+		Log:  log,
+	}
+	add := func(api webhook.API, kind string, names []string) {
+		for _, name := range names {
+			pass.Configurations = append(pass.Configurations, &webhook.Configuration{
+				API: api, Kind: kind, Name: name, FieldManager: fieldManager, Now: time.Now, Log: log,
+			})
+		}
+	}
+	add(client.MutatingWebhookConfigurations(), webhook.Mutating, o.mutating)
+	add(client.ValidatingWebhookConfigurations(), webhook.Validating, o.validating)
+	return pass, nil
+}
+
+func (o *bootstrapOptions) spec() gen.Spec {
+	return gen.Spec{DNSNames: o.dnsNames, Validity: o.validity, Key: gen.KeySpec{Algorithm: o.keyAlgorithm, Size: o.keySize}}
+}

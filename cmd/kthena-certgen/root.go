@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/secret"
+)
+
+// Exit codes. They are part of the interface; see the long help.
+const (
+	exitDone    = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitRefused = 3
+	exitTimeout = 4
+)
+
+// runError marks an error that occurred while a command did its work. Every other error that cobra returns is about how
+// the program was called.
+type runError struct{ error }
+
+func (e runError) Unwrap() error { return e.error }
+
+// run executes the command line and returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	code := exitCode(err)
+	switch code {
+	case exitDone:
+	case exitUsage:
+		_, _ = fmt.Fprintf(stderr, "kthena-certgen: error: %v (see '%s --help')\n", err, cmd.CommandPath())
+	default:
+		_, _ = fmt.Fprintf(stderr, "kthena-certgen: error: %v\n", err)
+	}
+	return code
+}
+
+func exitCode(err error) int {
+	var ran runError
+	var refused *secret.RefusedError
+	switch {
+	case err == nil:
+		return exitDone
+	case !errors.As(err, &ran):
+		return exitUsage
+	case errors.As(err, &refused):
+		return exitRefused
+	case errors.Is(err, context.DeadlineExceeded):
+		return exitTimeout
+	default:
+		return exitFailed
+	}
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kthena-certgen",
+		Short: "Certificates for Kthena's admission webhooks and router",
+		Long: `kthena-certgen gives Kthena's admission webhooks and router their TLS certificates.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because a human must act, 4 timed out and worth another try.`,
+		Args:              cobra.NoArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		DisableAutoGenTag: true,
+	}
+	root.AddCommand(newBootstrapCommand(), newVersionCommand())
+	return root
+}

@@ -1,0 +1,118 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+)
+
+const (
+	// attemptTimeout is how long one answer may take. It is longer than the server's own limit for a request that it
+	// queues (priority and fairness rejects after a few seconds) and short enough to try again several times.
+	attemptTimeout = 10 * time.Second
+	// forbiddenGrace is for how long a refusal by RBAC is doubted: the API server's authorizer learns of a new role
+	// binding a moment after it was created, and Helm creates it just before the pod.
+	forbiddenGrace = 3 * time.Second
+)
+
+// backoff is the pause after each failed attempt, unless the server names one.
+var backoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 7, Cap: 5 * time.Second}
+
+// Retry is a transport that repeats a request until its context ends while there is no usable answer: no connection, no
+// answer in time, or status 429, 500, 502, 503, 504, and for a moment 401 and 403. The pause is the server's Retry-After
+// where it sends one.
+//
+// Repeating a write whose answer was lost is safe for the callers of this package only because their writes are guarded:
+// a second create meets AlreadyExists, a second update, patch or delete a conflict, and both make them read again.
+type Retry struct {
+	Next http.RoundTripper
+	Log  *slog.Logger
+}
+
+// RoundTrip implements http.RoundTripper.
+func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
+	start := time.Now()
+	pauses := backoff
+	for {
+		resp, err := r.attempt(req)
+		if err == nil && !retriable(resp.StatusCode, time.Since(start)) {
+			return resp, nil
+		}
+		var unverified *tls.CertificateVerificationError
+		if errors.As(err, &unverified) {
+			return nil, err // another server, or the wrong CA: neither changes by waiting
+		}
+		cause := err
+		pause := pauses.Step()
+		if err == nil {
+			cause = fmt.Errorf("the API server answered %s", resp.Status)
+			if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s >= 0 {
+				pause = time.Duration(s) * time.Second
+			}
+		}
+		if err := again(req); err != nil {
+			return nil, err
+		}
+		if req.Context().Err() == nil {
+			r.Log.Info("trying again", "method", req.Method, "path", req.URL.Path, "cause", cause.Error(), "pause", pause.String())
+		}
+		select {
+		case <-req.Context().Done():
+			return nil, fmt.Errorf("%w; last: %w", context.Cause(req.Context()), cause)
+		case <-time.After(pause):
+		}
+	}
+}
+
+func retriable(status int, elapsed time.Duration) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return elapsed < forbiddenGrace
+	}
+	return false
+}
+
+// again rewinds the request's body. A RoundTripper owns the body it is given, so it may replace it.
+func again(req *http.Request) error {
+	if req.GetBody == nil {
+		if req.Body == nil || req.Body == http.NoBody {
+			return nil
+		}
+		return errors.New("repeating a request: its body cannot be read again")
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return fmt.Errorf("repeating a request: %w", err)
+	}
+	req.Body = body
+	return nil
+}
+
+// attempt sends the request once and reads the whole answer, so that the time limit covers it all. The objects that
+// come back are small.
+func (r *Retry) attempt(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithTimeoutCause(req.Context(), attemptTimeout, fmt.Errorf("no answer within %s", attemptTimeout))
+	defer cancel()
+	resp, err := r.Next.RoundTrip(req.WithContext(ctx))
+	if err == nil {
+		var body []byte
+		body, err = io.ReadAll(resp.Body)
+		err = errors.Join(err, resp.Body.Close())
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return resp, err
+}

@@ -1,0 +1,125 @@
+// Package bootstrap is the one pass that gives a webhook server its certificate: ensure the Secret, make the webhook
+// configurations trust its CA set, write the files. The order is what makes it safe: a certificate reaches a server
+// only after its CA is in every entry, so no connection ever meets a certificate that is not trusted yet.
+//
+// A pass is idempotent. Where everything is in place it reads each object once and writes nothing, so it may be run
+// again at any time, by an init container, an operator or a resident process.
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/certdir"
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/pkg/secret"
+	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
+)
+
+// Pass is what one pass works on.
+type Pass struct {
+	Secret *secret.Store
+	Want   secret.Want
+	// Configurations are the webhook configurations whose entries must trust the Secret's CA set.
+	Configurations []*webhook.Configuration
+	// Dir is the existing folder for tls.crt, tls.key and ca.crt (see certdir.Check). Empty: no files are written.
+	Dir string
+	// Now is the clock.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Summary is what a pass did. Its JSON form is the line that the program ends with.
+type Summary struct {
+	// Secret is namespace/name.
+	Secret  string `json:"secret"`
+	Outcome string `json:"outcome"`
+	// Reason is the outcome with its cause; see secret.Result.
+	Reason string `json:"reason"`
+	// CAFingerprint is that of the first CA of the set, which signed the certificate.
+	CAFingerprint string `json:"caFingerprint,omitempty"`
+	// CAs is the number of certificates in the CA set.
+	CAs int `json:"cas,omitempty"`
+	// NotAfter is when the certificate ends, RFC 3339.
+	NotAfter              *time.Time       `json:"notAfter,omitempty"`
+	WebhookConfigurations []webhook.Result `json:"webhookConfigurations"`
+	// Files is "written", "unchanged", or "none" where no folder was given.
+	Files string `json:"files"`
+}
+
+// Run makes the pass and returns what it did. On an error the summary holds what was done before it.
+func (p *Pass) Run(ctx context.Context) (Summary, error) {
+	sum := Summary{
+		Secret:                p.Secret.Namespace + "/" + p.Secret.Name,
+		WebhookConfigurations: make([]webhook.Result, len(p.Configurations)),
+		Files:                 "none",
+	}
+	for i, c := range p.Configurations {
+		sum.WebhookConfigurations[i] = webhook.Result{Kind: c.Kind, Name: c.Name}
+	}
+
+	// The configurations are read while the Secret is, and waited for if need be; they are changed only when the CA set
+	// is known.
+	group, gctx := errgroup.WithContext(ctx)
+	known := make(chan struct{})
+	var stored secret.Result
+	group.Go(func() (err error) {
+		if stored, err = p.Secret.Ensure(gctx, p.Want); err == nil {
+			close(known)
+		}
+		return err
+	})
+	for i, c := range p.Configurations {
+		group.Go(func() error {
+			if err := c.Load(gctx); err != nil {
+				return err
+			}
+			select {
+			case <-known:
+			case <-gctx.Done():
+				return context.Cause(gctx)
+			}
+			res, err := c.Trust(gctx, stored.Report.CAs)
+			if err == nil {
+				sum.WebhookConfigurations[i] = res
+			}
+			return err
+		})
+	}
+	err := group.Wait()
+	sum.describe(stored)
+	if err != nil {
+		return sum, err
+	}
+	if p.Dir == "" {
+		return sum, nil
+	}
+	changed, err := certdir.Write(p.Dir, map[string][]byte{
+		corev1.TLSCertKey:       stored.Bundle.Cert,
+		corev1.TLSPrivateKeyKey: stored.Bundle.Key,
+		secret.KeyCA:            gen.EncodeCertificates(stored.Report.CAs),
+	}, p.Now())
+	if err != nil {
+		return sum, fmt.Errorf("writing the files to %s: %w", p.Dir, err)
+	}
+	if sum.Files = "unchanged"; changed {
+		sum.Files = "written"
+	}
+	return sum, nil
+}
+
+func (s *Summary) describe(stored secret.Result) {
+	s.Outcome, s.Reason = string(stored.Outcome), stored.Reason
+	if stored.Outcome == "" {
+		return
+	}
+	s.CAs = len(stored.Report.CAs)
+	s.CAFingerprint = gen.Fingerprint(stored.Report.CAs[0])
+	s.NotAfter = &stored.Report.NotAfter
+}

@@ -1,0 +1,87 @@
+package secret
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+// Outcome is what became of a Secret.
+type Outcome string
+
+// The outcomes of Ensure.
+const (
+	Created  Outcome = "created"
+	Reused   Outcome = "reused"
+	Renewed  Outcome = "renewed"
+	Repaired Outcome = "repaired"
+)
+
+// Causes of outcomes beside the codes of package gen. The values are stable.
+const (
+	causeExpiring  = "expiring"
+	causeForced    = "forced"
+	causeKeys      = "keys"
+	causeWrongType = "wrong-type"
+)
+
+const (
+	refusedForeign   = "refused:foreign-" // and a gen.Code
+	refusedImmutable = "refused:immutable"
+)
+
+// decision is what to do about a stored Secret.
+type decision struct {
+	outcome Outcome
+	cause   string
+	detail  string
+	// keep says that the certificate stays and only what is around it changes.
+	keep bool
+}
+
+// reason is the fixed string that users see.
+func (d decision) reason() string {
+	if d.cause == "" {
+		return string(d.outcome)
+	}
+	return string(d.outcome) + ":" + d.cause
+}
+
+// decide looks at a stored Secret and its report. Presence is not validity, and what is not ours is used or refused
+// but never changed.
+func decide(s *corev1.Secret, r gen.Report, want Want, now time.Time) (decision, *RefusedError) {
+	left := r.NotAfter.Sub(now)
+	before := want.Spec.RenewBefore(want.RenewBefore)
+	switch {
+	case s.Labels[LabelManagedBy] != ManagedBy:
+		if r.OK() {
+			return decision{outcome: Reused}, nil
+		}
+		return decision{}, &RefusedError{
+			Reason: refusedForeign + string(r.Faults[0].Code),
+			Detail: fmt.Sprintf("the Secret has no label %s=%s, so it is left alone, and its certificate cannot be used: %s", LabelManagedBy, ManagedBy, r.Faults[0]),
+			Remedy: fmt.Sprintf("repair the Secret, or have it made anew by: kubectl delete secret --namespace %s %s", s.Namespace, s.Name),
+		}
+	case !r.OK():
+		return decision{outcome: Repaired, cause: string(r.Faults[0].Code), detail: r.Faults[0].Detail}, nil
+	case s.Type != corev1.SecretTypeTLS:
+		return decision{outcome: Repaired, cause: causeWrongType, detail: fmt.Sprintf("the Secret is of type %q", s.Type), keep: true}, nil
+	case len(s.Data) != 3:
+		return decision{outcome: Repaired, cause: causeKeys, detail: fmt.Sprintf("the Secret has %d keys besides the certificate's", len(s.Data)-3), keep: true}, nil
+	case left < before:
+		return decision{outcome: Renewed, cause: causeExpiring, detail: fmt.Sprintf("%s are left, renewal is due below %s", left.Round(time.Second), before)}, nil
+	case want.Force:
+		return decision{outcome: Renewed, cause: causeForced, detail: "renewal was asked for"}, nil
+	}
+	return decision{outcome: Reused}, nil
+}
+
+// replaceable reports whether the API lets the Secret be updated to what we want: neither the type nor anything of an
+// immutable Secret can change (API reference, Secret v1).
+func replaceable(s *corev1.Secret) bool {
+	return s.Type == corev1.SecretTypeTLS && !ptr.Deref(s.Immutable, false)
+}

@@ -1,0 +1,154 @@
+// Package secret keeps the certificate of one server in one Kubernetes Secret: created once however many pods start
+// together, reused while it is good, renewed in time, repaired when it is broken, and refused when it is broken and
+// somebody else's.
+//
+// The API server arbitrates; there are no locks and no leader. A missing Secret is created, and whoever meets
+// AlreadyExists uses the winner's. A change carries the resourceVersion that it was decided on, and whoever meets a
+// conflict decides again on what is there now.
+package secret
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+// Client is what is needed of the API. The typed client of client-go for the Secrets of one namespace is one.
+type Client interface {
+	Get(ctx context.Context, name string, opts metav1.GetOptions) (*corev1.Secret, error)
+	Create(ctx context.Context, secret *corev1.Secret, opts metav1.CreateOptions) (*corev1.Secret, error)
+	Update(ctx context.Context, secret *corev1.Secret, opts metav1.UpdateOptions) (*corev1.Secret, error)
+	Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error
+}
+
+// Store is one Secret.
+type Store struct {
+	Client    Client
+	Namespace string
+	Name      string
+	// Labels are set on the Secret when it is written, besides LabelManagedBy.
+	Labels map[string]string
+	// Version is the value of AnnotationVersion.
+	Version string
+	// FieldManager is the name that the API server records changes under.
+	FieldManager string
+	// Now is the clock.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Want says what the Secret must hold.
+type Want struct {
+	Spec gen.Spec
+	// RenewBefore is the remaining life below which the certificate is renewed; see gen.Spec.RenewBefore.
+	RenewBefore time.Duration
+	// Force renews a certificate of ours that is good.
+	Force bool
+}
+
+// Result is what a Secret holds after Ensure, and how that came about.
+type Result struct {
+	Outcome Outcome
+	// Reason is the outcome with its cause, such as "repaired:dns-names".
+	Reason string
+	Bundle gen.Bundle
+	Report gen.Report
+}
+
+// RefusedError says that the Secret cannot be used and is not ours to change.
+type RefusedError struct {
+	// Reason is a fixed string that begins with "refused:".
+	Reason string
+	Detail string
+	// Remedy says what a human has to do.
+	Remedy string
+}
+
+// Error is the refusal as one line.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("%s: %s; %s", e.Reason, e.Detail, e.Remedy)
+}
+
+// Ensure makes the Secret hold a certificate as wanted and returns it. It returns a *RefusedError when a human must
+// act, and gives up when ctx ends.
+func (s *Store) Ensure(ctx context.Context, want Want) (Result, error) {
+	e := &ensurer{Store: s, want: want}
+	for {
+		res, err := e.attempt(ctx)
+		if err == nil {
+			return res, nil
+		}
+		if !lostRace(err) || ctx.Err() != nil {
+			return Result{}, fmt.Errorf("ensuring secret %s/%s: %w", s.Namespace, s.Name, err)
+		}
+	}
+}
+
+// lostRace reports whether err says that somebody else changed the Secret first. What they made of it decides anew.
+// (A Secret that is gone is a lost race only where it was there before; see update.)
+func lostRace(err error) bool {
+	return apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err)
+}
+
+// ensurer is the state of one Ensure.
+type ensurer struct {
+	*Store
+	want Want
+
+	// fresh is what this run has generated, nil before it had to. It is kept over lost races, so that one run makes
+	// keys once.
+	fresh *gen.Bundle
+	// tried is the decision that led to the last write. It is what happened when the Secret turns out to hold fresh: the
+	// write went through and its answer got lost.
+	tried decision
+}
+
+// attempt reads the Secret and acts on it once.
+func (e *ensurer) attempt(ctx context.Context) (Result, error) {
+	current, err := e.Client.Get(ctx, e.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return e.create(ctx, decision{outcome: Created}, nil)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	b := bundleOf(current)
+	report := gen.Check(b, e.want.Spec.DNSNames, e.Now())
+	if e.fresh != nil && bytes.Equal(b.Key, e.fresh.Key) && report.OK() {
+		return Result{Outcome: e.tried.outcome, Reason: e.tried.reason(), Bundle: b, Report: report}, nil
+	}
+	d, refused := decide(current, report, e.want, e.Now())
+	if refused != nil {
+		return Result{}, refused
+	}
+	for _, w := range report.Warnings {
+		e.Log.Warn("stored certificate is odd", "secret", e.id(), "warning", w)
+	}
+	switch {
+	case d.outcome == Reused:
+		if due := e.want.Spec.RenewBefore(e.want.RenewBefore); report.NotAfter.Sub(e.Now()) < due {
+			e.Log.Warn("certificate of somebody else ends soon: replace it in time", "secret", e.id(), "not-after", report.NotAfter)
+		}
+		return Result{Outcome: Reused, Reason: d.reason(), Bundle: b, Report: report}, nil
+	case d.keep:
+		return e.replace(ctx, current, d, b)
+	}
+	if b, err = e.material(report); err != nil {
+		return Result{}, err
+	}
+	return e.replace(ctx, current, d, b)
+}
+
+func (e *ensurer) id() string { return e.Namespace + "/" + e.Name }
+
+func bundleOf(s *corev1.Secret) gen.Bundle {
+	return gen.Bundle{CA: s.Data[KeyCA], Cert: s.Data[corev1.TLSCertKey], Key: s.Data[corev1.TLSPrivateKeyKey]}
+}

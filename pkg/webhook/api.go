@@ -1,0 +1,75 @@
+package webhook
+
+import (
+	"context"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// API reads and patches the configurations of one kind, whichever kind that is.
+type API interface {
+	// Get reads a configuration.
+	Get(ctx context.Context, name string) (*Snapshot, error)
+	// Patch applies a strategic merge patch.
+	Patch(ctx context.Context, name string, body []byte, fieldManager string) error
+}
+
+// Snapshot is what Trust has to know of a configuration.
+type Snapshot struct {
+	ResourceVersion string
+	Entries         []Entry
+}
+
+// Entry is one webhook of a configuration.
+type Entry struct {
+	Name     string
+	CABundle []byte
+}
+
+// Client is what is needed of a typed client; those of client-go are such.
+type Client[T any] interface {
+	Get(ctx context.Context, name string, opts metav1.GetOptions) (T, error)
+	Patch(ctx context.Context, name string, pt types.PatchType, data []byte, opts metav1.PatchOptions, subresources ...string) (T, error)
+}
+
+// MutatingAPI is the API of mutating webhook configurations.
+func MutatingAPI(c Client[*admissionv1.MutatingWebhookConfiguration]) API {
+	return api[*admissionv1.MutatingWebhookConfiguration]{c, func(o *admissionv1.MutatingWebhookConfiguration) *Snapshot {
+		s := &Snapshot{ResourceVersion: o.ResourceVersion}
+		for _, w := range o.Webhooks {
+			s.Entries = append(s.Entries, Entry{w.Name, w.ClientConfig.CABundle})
+		}
+		return s
+	}}
+}
+
+// ValidatingAPI is the API of validating webhook configurations.
+func ValidatingAPI(c Client[*admissionv1.ValidatingWebhookConfiguration]) API {
+	return api[*admissionv1.ValidatingWebhookConfiguration]{c, func(o *admissionv1.ValidatingWebhookConfiguration) *Snapshot {
+		s := &Snapshot{ResourceVersion: o.ResourceVersion}
+		for _, w := range o.Webhooks {
+			s.Entries = append(s.Entries, Entry{w.Name, w.ClientConfig.CABundle})
+		}
+		return s
+	}}
+}
+
+type api[T any] struct {
+	client   Client[T]
+	snapshot func(T) *Snapshot
+}
+
+func (a api[T]) Get(ctx context.Context, name string) (*Snapshot, error) {
+	o, err := a.client.Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return a.snapshot(o), nil
+}
+
+func (a api[T]) Patch(ctx context.Context, name string, body []byte, fieldManager string) error {
+	_, err := a.client.Patch(ctx, name, types.StrategicMergePatchType, body, metav1.PatchOptions{FieldManager: fieldManager})
+	return err
+}

@@ -1,0 +1,165 @@
+// Package webhook makes the API server trust a CA set in the entries of one webhook configuration.
+//
+// # Why concurrent writers do no harm
+//
+// The caBundle of an entry is treated as a set of certificates that only grows. A writer reads the configuration and,
+// where an entry lacks one of the writer's CAs, writes the union of what it read and its own CAs. The write carries the
+// resourceVersion of the read, so the API server takes it only when nothing has changed in between; after a conflict
+// the writer reads again. A write therefore never removes what another writer has added (expired CAs aside, which no
+// client trusts, and CAs beyond gen.MaxCAs), and after any interleaving every entry that was not replaced by somebody
+// else trusts the CAs of all writers that have finished. A server that starts to serve a certificate only after its
+// writer has finished is trusted from its first connection on.
+//
+// Somebody else, such as Helm on a switch of modes, may remove the field. The next writer puts its CAs back.
+//
+// Writes are strategic merge patches of single caBundle fields, not server-side apply: two appliers that share an entry
+// of the list would keep the chart from ever dropping that entry.
+package webhook
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+// Kinds of configuration.
+const (
+	Mutating   = "MutatingWebhookConfiguration"
+	Validating = "ValidatingWebhookConfiguration"
+)
+
+// appearance is how often a configuration that does not exist yet is looked for: Helm applies webhook configurations
+// after the Deployments whose pods wait for them. A watch would need rights that cannot be limited to one name.
+var appearance = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 1.5, Jitter: 0.2, Steps: 9, Cap: 2 * time.Second}
+
+// Configuration is one webhook configuration.
+type Configuration struct {
+	API  API
+	Kind string
+	Name string
+	// FieldManager is the name that the API server records changes under.
+	FieldManager string
+	// Now is the clock.
+	Now func() time.Time
+	Log *slog.Logger
+
+	// loaded is what Load has read and Trust has not used yet.
+	loaded *Snapshot
+}
+
+// Result is what Trust found and did.
+type Result struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	// Entries is the number of webhooks in the configuration.
+	Entries int `json:"entries"`
+	// Patched says whether at least one of them lacked a CA and was changed.
+	Patched bool `json:"patched"`
+}
+
+// Load reads the configuration and waits until it exists or ctx ends. To call it is optional: it lets a caller read
+// ahead while the CA set is not known yet.
+func (c *Configuration) Load(ctx context.Context) error {
+	waiting := false
+	backoff := appearance
+	for {
+		s, err := c.API.Get(ctx, c.Name)
+		if err == nil {
+			c.loaded = s
+			return nil
+		}
+		if !apierrors.IsNotFound(err) {
+			return fmt.Errorf("getting %s %s: %w", c.Kind, c.Name, err)
+		}
+		if !waiting {
+			c.Log.Info("waiting for webhook configuration", "kind", c.Kind, "name", c.Name)
+			waiting = true
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s %s, which does not exist: %w", c.Kind, c.Name, context.Cause(ctx))
+		case <-time.After(backoff.Step()):
+		}
+	}
+}
+
+// Trust makes every entry of the configuration trust the CAs of set that have not expired. It writes nothing when they
+// all do.
+func (c *Configuration) Trust(ctx context.Context, set []*x509.Certificate) (Result, error) {
+	for {
+		if c.loaded == nil {
+			if err := c.Load(ctx); err != nil {
+				return Result{}, err
+			}
+		}
+		s := c.loaded
+		c.loaded = nil
+		res := Result{Kind: c.Kind, Name: c.Name, Entries: len(s.Entries)}
+		patch := c.patch(s, set)
+		if patch == nil {
+			return res, nil
+		}
+		err := c.API.Patch(ctx, c.Name, patch, c.FieldManager)
+		switch {
+		case err == nil:
+			res.Patched = true
+			return res, nil
+		case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+			// Somebody else was faster. What they left decides what is still to do.
+			if ctx.Err() != nil {
+				return Result{}, fmt.Errorf("patching %s %s: %w", c.Kind, c.Name, context.Cause(ctx))
+			}
+		default:
+			return Result{}, fmt.Errorf("patching %s %s: %w", c.Kind, c.Name, err)
+		}
+	}
+}
+
+// The parts of a webhook configuration that a patch names.
+type (
+	patchBody struct {
+		Metadata patchMeta    `json:"metadata"`
+		Webhooks []patchEntry `json:"webhooks"`
+	}
+	patchMeta struct {
+		ResourceVersion string `json:"resourceVersion"`
+	}
+	patchEntry struct {
+		Name         string            `json:"name"`
+		ClientConfig patchClientConfig `json:"clientConfig"`
+	}
+	patchClientConfig struct {
+		CABundle []byte `json:"caBundle"`
+	}
+)
+
+// patch is the strategic merge patch that makes s trust set, nil when it already does.
+func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) []byte {
+	now := c.Now()
+	p := patchBody{Metadata: patchMeta{ResourceVersion: s.ResourceVersion}}
+	for _, e := range s.Entries {
+		live, malformed := gen.ParseCertificates(e.CABundle)
+		if gen.ContainsAll(live, set, now) {
+			continue
+		}
+		bundle, crowded := gen.Merge(set, live, now)
+		if malformed > 0 || crowded > 0 {
+			c.Log.Warn("leaving certificates out of the CA bundle", "kind", c.Kind, "name", c.Name, "entry", e.Name, "malformed", malformed, "beyond-limit", crowded)
+		}
+		p.Webhooks = append(p.Webhooks, patchEntry{Name: e.Name, ClientConfig: patchClientConfig{CABundle: gen.EncodeCertificates(bundle)}})
+	}
+	if len(p.Webhooks) == 0 {
+		return nil
+	}
+	// Strings and bytes always marshal.
+	body, _ := json.Marshal(p)
+	return body
+}
