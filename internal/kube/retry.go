@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// attemptTimeout is how long one answer may take. It is longer than the server's own limit for a request that it
-	// queues (priority and fairness rejects after a few seconds) and short enough to try again several times.
+	// attemptTimeout is what New gives Retry. It is longer than a busy API server holds a request back before it answers
+	// 429, and short enough for several tries within the limit of a pass.
 	attemptTimeout = 10 * time.Second
 	// forbiddenGrace is for how long a refusal by RBAC is doubted: the API server's authorizer learns of a new role
 	// binding a moment after it was created, and Helm creates it just before the pod.
@@ -35,7 +35,9 @@ var backoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 
 // a second create meets AlreadyExists, a second update, patch or delete a conflict, and both make them read again.
 type Retry struct {
 	Next http.RoundTripper
-	Log  *slog.Logger
+	// AttemptTimeout is how long one answer may take.
+	AttemptTimeout time.Duration
+	Log            *slog.Logger
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -102,7 +104,7 @@ func again(req *http.Request) error {
 // attempt sends the request once and reads the whole answer, so that the time limit covers it all. The objects that
 // come back are small.
 func (r *Retry) attempt(req *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeoutCause(req.Context(), attemptTimeout, fmt.Errorf("no answer within %s", attemptTimeout))
+	ctx, cancel := context.WithTimeoutCause(req.Context(), r.AttemptTimeout, fmt.Errorf("no answer within %s", r.AttemptTimeout))
 	defer cancel()
 	resp, err := r.Next.RoundTrip(req.WithContext(ctx))
 	if err == nil {

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// call runs the program and returns its exit code and what it printed.
+func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(t.Context(), args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+func TestBadInputIsRefusedInOneLine(t *testing.T) {
+	t.Setenv("KUBECONFIG", "")
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, []byte("no kubeconfig"), 0o600))
+	const hint = " (see 'kthena-certgen bootstrap --help')\n"
+	for name, tc := range map[string]struct {
+		args []string // after the required flags of bootstrap
+		want string
+	}{
+		"an unknown flag":                    {[]string{"--nope"}, "unknown flag: --nope" + hint},
+		"an argument":                        {[]string{"now"}, `unknown command "now" for "kthena-certgen bootstrap"` + hint},
+		"no namespace":                       {[]string{"--namespace="}, "--namespace is required: name the namespace of the Secret" + hint},
+		"a malformed namespace":              {[]string{"--namespace=A_B"}, `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`},
+		"no Secret":                          {[]string{"--secret-name="}, "--secret-name is required: name the Secret" + hint},
+		"a malformed Secret":                 {[]string{"--secret-name=a/b"}, `--secret-name "a/b" is not a name: a lowercase RFC 1123 subdomain must consist of`},
+		"an empty DNS name":                  {[]string{"--dns-name=a,,b"}, "--dns-name: a DNS name must not be empty" + hint},
+		"a malformed DNS name":               {[]string{"--dns-name=*.svc"}, `--dns-name: DNS name "*.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots` + hint},
+		"a malformed mutating configuration": {[]string{"--mutating-webhook-configuration=A"}, `--mutating-webhook-configuration "A" is not a name: `},
+		"a malformed configuration":          {[]string{"--validating-webhook-configuration=a..b"}, `--validating-webhook-configuration "a..b" is not a name: `},
+		"a folder that does not exist":       {[]string{"--output-dir=" + file + "s"}, "--output-dir: an existing folder that can be written to is needed: stat " + file + "s: no such file or directory" + hint},
+		"a folder that is a file":            {[]string{"--output-dir=" + file}, "--output-dir: an existing folder that can be written to is needed: open " + file + ": not a directory" + hint},
+		"a folder that cannot be written to": {[]string{"--output-dir=/proc/self"}, "--output-dir: an existing folder that can be written to is needed: open /proc/self/..check."},
+		"a malformed label":                  {[]string{"--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`},
+		"a label without a value":            {[]string{"--label=a"}, `invalid argument "a" for "--label" flag: a must be formatted as key=value` + hint},
+		"a negative validity":                {[]string{"--validity=-1h"}, "--validity: a validity of -1h0m0s is not allowed: use 1h to 876000h" + hint},
+		"a validity below an hour":           {[]string{"--validity=59m"}, "--validity: a validity of 59m0s is not allowed: use 1h to 876000h" + hint},
+		"a validity without a unit":          {[]string{"--validity=3650"}, `invalid argument "3650" for "--validity" flag: time: missing unit in duration "3650"` + hint},
+		"a renewal before the beginning":     {[]string{"--validity=24h", "--renew-before=24h"}, "--renew-before 24h0m0s is not allowed: use 0 to less than --validity (24h0m0s)" + hint},
+		"a negative renewal":                 {[]string{"--renew-before=-1s"}, "--renew-before -1s is not allowed: use 0 to less than --validity (87600h0m0s)" + hint},
+		"an unknown key algorithm":           {[]string{"--key-algorithm=DSA"}, `--key-algorithm, --key-size: key algorithm "DSA" is unknown: use ECDSA, RSA, Ed25519` + hint},
+		"a key size that does not exist":     {[]string{"--key-size=1"}, "--key-algorithm, --key-size: key size 1 is not allowed for ECDSA: use 256, 384" + hint},
+		"no time at all":                     {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0" + hint},
+		"an unknown log format":              {[]string{"--log-format=xml"}, `--log-format "xml" is unknown: use text or json` + hint},
+		"a kubeconfig that does not exist":   {[]string{"--kubeconfig=" + file + "s"}, "--kubeconfig: reading the kubeconfig: stat " + file + "s: no such file or directory" + hint},
+		"a kubeconfig that is none":          {[]string{"--kubeconfig=" + file}, `--kubeconfig: reading the kubeconfig: error loading config file "` + file + `": `},
+		"nothing to find the API server by":  {nil, "this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file" + hint},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"bootstrap", "--namespace=ns", "--secret-name=certs"}, tc.args...)
+			if !strings.HasPrefix(strings.Join(tc.args, " "), "--dns-name") {
+				args = append(args, "--dns-name=a.ns.svc")
+			}
+			code, stdout, stderr := call(t, args...)
+			assert.Equal(t, exitUsage, code)
+			assert.Empty(t, stdout)
+			assert.True(t, strings.HasPrefix(stderr, "kthena-certgen: error: "+tc.want), "got: %s", stderr)
+			assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+		})
+	}
+	t.Run("no DNS name", func(t *testing.T) {
+		code, _, stderr := call(t, "bootstrap", "--namespace=ns", "--secret-name=certs")
+		assert.Equal(t, exitUsage, code)
+		assert.Equal(t, "kthena-certgen: error: --dns-name is required: name at least one DNS name of the server"+hint, stderr)
+	})
+	t.Run("KUBECONFIG names no file", func(t *testing.T) {
+		t.Setenv("KUBECONFIG", file+"s")
+		code, _, stderr := call(t, "bootstrap", "--namespace=ns", "--secret-name=certs", "--dns-name=a")
+		assert.Equal(t, exitUsage, code)
+		assert.Equal(t, "kthena-certgen: error: KUBECONFIG: "+file+"s: there is no kubeconfig, or it is empty"+hint, stderr)
+	})
+	t.Run("an unknown subcommand", func(t *testing.T) {
+		code, _, stderr := call(t, "bootstrp")
+		assert.Equal(t, exitUsage, code)
+		assert.Equal(t, "kthena-certgen: error: unknown command \"bootstrp\" for \"kthena-certgen\" (see 'kthena-certgen --help')\n", stderr)
+	})
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	for name, args := range map[string][]string{
+		"without arguments": nil,
+		"when asked":        {"--help"},
+		"of a subcommand":   {"bootstrap", "--help"},
+	} {
+		t.Run("help is printed "+name, func(t *testing.T) {
+			code, stdout, stderr := call(t, args...)
+			assert.Equal(t, exitDone, code)
+			assert.Contains(t, stdout, "Usage:")
+			assert.Empty(t, stderr)
+		})
+	}
+	code, stdout, stderr := call(t, "version")
+	assert.Equal(t, exitDone, code)
+	assert.Equal(t, programVersion()+"\n", stdout)
+	assert.Empty(t, stderr)
+}

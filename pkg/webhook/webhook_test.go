@@ -1,0 +1,344 @@
+package webhook_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
+)
+
+var now = time.Date(2026, 11, 24, 8, 30, 0, 0, time.UTC)
+
+func TestTrustFillsEveryEntryOfBothKinds(t *testing.T) {
+	t.Parallel()
+	set := newCAs(t, 2)
+	for _, kind := range []string{webhook.Mutating, webhook.Validating} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			c := newConfiguration(t, kind, nil, nil, nil)
+			res, err := c.Trust(t.Context(), set)
+			require.NoError(t, err)
+			assert.Equal(t, webhook.Result{Kind: kind, Name: c.Name, Entries: 3, Patched: true}, res)
+			for _, e := range entries(t, c) {
+				assert.Equal(t, gen.EncodeCertificates(set), e.CABundle)
+			}
+
+			before := version(t, c)
+			res, err = c.Trust(t.Context(), set)
+			require.NoError(t, err)
+			assert.False(t, res.Patched)
+			assert.Equal(t, before, version(t, c), "a second run writes nothing")
+		})
+	}
+}
+
+func TestTrustUnitesWithWhatIsThere(t *testing.T) {
+	t.Parallel()
+	set := newCAs(t, 4)
+	ours, theirs := set[3:], set[:3] // newest first, as they are kept
+	expired := expiredCA(t)
+	c := newConfiguration(t, webhook.Validating,
+		nil,
+		gen.EncodeCertificates([]*x509.Certificate{theirs[0], expired, theirs[2]}),
+		append([]byte("text\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), gen.EncodeCertificates(theirs[1:2])...),
+		gen.EncodeCertificates([]*x509.Certificate{theirs[1], ours[0]}),
+	)
+	_, err := c.Trust(t.Context(), ours)
+	require.NoError(t, err)
+	got := entries(t, c)
+	assert.Equal(t, gen.EncodeCertificates(ours), got[0].CABundle, "an empty bundle")
+	assert.Equal(t, gen.EncodeCertificates([]*x509.Certificate{ours[0], theirs[2], theirs[0]}), got[1].CABundle, "an expired CA is dropped, the rest stays")
+	assert.Equal(t, gen.EncodeCertificates([]*x509.Certificate{ours[0], theirs[1]}), got[2].CABundle, "what is no certificate is dropped")
+	assert.Equal(t, gen.EncodeCertificates([]*x509.Certificate{theirs[1], ours[0]}), got[3].CABundle, "a bundle that holds ours is left as it is")
+}
+
+func TestTrustChangesNothingButTheBundles(t *testing.T) {
+	t.Parallel()
+	c := newConfiguration(t, webhook.Validating, nil, nil)
+	before := get(t, c.Name)
+	_, err := c.Trust(t.Context(), newCAs(t, 1))
+	require.NoError(t, err)
+	after := get(t, c.Name)
+	for i := range after.Webhooks {
+		after.Webhooks[i].ClientConfig.CABundle = nil
+	}
+	assert.Equal(t, before.Webhooks, after.Webhooks)
+	assert.Equal(t, before.Labels, after.Labels)
+	assert.Equal(t, before.Annotations, after.Annotations)
+	var fields []string
+	for _, m := range after.ManagedFields {
+		if m.Manager == "certgen-test" {
+			fields = append(fields, string(m.FieldsV1.Raw))
+		}
+	}
+	require.Len(t, fields, 1)
+	assert.Equal(t, strings.Count(fields[0], `"f:caBundle":{}`), strings.Count(fields[0], `:{}`), "it owns nothing else: %s", fields[0])
+}
+
+func TestConcurrentWritersConverge(t *testing.T) {
+	t.Parallel()
+	const writers = 6 // no more than gen.MaxCAs
+	set := newCAs(t, writers)
+	first := newConfiguration(t, webhook.Mutating, nil, nil)
+	var group sync.WaitGroup
+	for i := range writers {
+		group.Go(func() {
+			c := *first
+			_, err := c.Trust(t.Context(), set[i:i+1])
+			if !assert.NoError(t, err) {
+				return
+			}
+			for _, e := range entries(t, &c) {
+				live, _ := gen.ParseCertificates(e.CABundle)
+				assert.True(t, gen.Contains(live, set[i]), "a writer that has finished is trusted")
+			}
+		})
+	}
+	group.Wait()
+	for _, e := range entries(t, first) {
+		live, _ := gen.ParseCertificates(e.CABundle)
+		assert.Len(t, live, writers)
+		assert.True(t, gen.ContainsAll(live, set, now))
+	}
+}
+
+func TestAConflictIsDecidedAnew(t *testing.T) {
+	t.Parallel()
+	set := newCAs(t, 2)
+	for name, meddle := range map[string]func(c *webhook.Configuration){
+		"when another entry was added": func(c *webhook.Configuration) {
+			change(t, c.Name, func(o *admissionv1.ValidatingWebhookConfiguration) {
+				o.Webhooks = append(o.Webhooks, validating("late", nil))
+			})
+		},
+		"when an entry was dropped": func(c *webhook.Configuration) {
+			change(t, c.Name, func(o *admissionv1.ValidatingWebhookConfiguration) { o.Webhooks = o.Webhooks[1:] })
+		},
+		"when somebody else's CA was put in": func(c *webhook.Configuration) {
+			change(t, c.Name, func(o *admissionv1.ValidatingWebhookConfiguration) {
+				o.Webhooks[0].ClientConfig.CABundle = gen.EncodeCertificates(set[1:])
+			})
+		},
+		"when it was deleted and made anew": func(c *webhook.Configuration) {
+			o := get(t, c.Name)
+			client := cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
+			require.NoError(t, client.Delete(t.Context(), c.Name, metav1.DeleteOptions{}))
+			o.UID, o.ResourceVersion = "", ""
+			_, err := client.Create(t.Context(), o, metav1.CreateOptions{})
+			require.NoError(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newConfiguration(t, webhook.Validating, nil, nil)
+			require.NoError(t, c.Load(t.Context()))
+			meddle(c)
+			want := len(get(t, c.Name).Webhooks)
+			res, err := c.Trust(t.Context(), set[:1])
+			require.NoError(t, err)
+			assert.Equal(t, want, res.Entries)
+			got := entries(t, c)
+			require.Len(t, got, want, "no stump of an entry is left")
+			for _, e := range got {
+				live, _ := gen.ParseCertificates(e.CABundle)
+				assert.True(t, gen.Contains(live, set[0]))
+			}
+		})
+	}
+}
+
+func TestAConfigurationThatAppearsLaterIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	set := newCAs(t, 1)
+	logged := make(chan string, 1)
+	c := &webhook.Configuration{
+		API: webhook.ValidatingAPI(cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations()), Kind: webhook.Validating,
+		Name: "appears-later", FieldManager: "certgen-test", Now: func() time.Time { return now },
+		Log: slog.New(slog.NewTextHandler(lineWriter(logged), nil)),
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Trust(t.Context(), set)
+		done <- err
+	}()
+	assert.Contains(t, <-logged, `msg="waiting for webhook configuration" kind=ValidatingWebhookConfiguration name=appears-later`)
+	create(t, c.Name, nil)
+	require.NoError(t, <-done)
+	assert.Equal(t, gen.EncodeCertificates(set), entries(t, c)[0].CABundle)
+}
+
+func TestWaitingEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, fmt.Errorf("timed out after 1m0s: %w", context.DeadlineExceeded))
+		defer cancel()
+		api := &countingAPI{err: apierrors.NewNotFound(schema.GroupResource{}, "x")}
+		c := &webhook.Configuration{API: api, Kind: webhook.Mutating, Name: "x", Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+		_, err := c.Trust(ctx, nil)
+		require.EqualError(t, err, "waiting for MutatingWebhookConfiguration x, which does not exist: timed out after 1m0s: context deadline exceeded")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Less(t, api.gets, 60, "it asks at most about every second")
+		assert.Greater(t, api.gets, 25, "and at least every few seconds")
+	})
+}
+
+func TestErrorsNameTheObject(t *testing.T) {
+	t.Parallel()
+	c := &webhook.Configuration{API: &countingAPI{err: fmt.Errorf("no")}, Kind: webhook.Mutating, Name: "x", Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	_, err := c.Trust(t.Context(), nil)
+	require.EqualError(t, err, "getting MutatingWebhookConfiguration x: no")
+	c.API = &countingAPI{patchErr: fmt.Errorf("no")}
+	_, err = c.Trust(t.Context(), newCAs(t, 1))
+	require.EqualError(t, err, "patching MutatingWebhookConfiguration x: no")
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	c.API = &countingAPI{patchErr: apierrors.NewConflict(schema.GroupResource{}, "x", nil), onPatch: func() { cancel(fmt.Errorf("enough")) }}
+	_, err = c.Trust(ctx, newCAs(t, 1))
+	require.EqualError(t, err, "patching MutatingWebhookConfiguration x: enough")
+}
+
+// countingAPI answers every request with an error or with one entry without a bundle.
+type countingAPI struct {
+	err, patchErr error
+	onPatch       func()
+	gets          int
+}
+
+func (a *countingAPI) Get(context.Context, string) (*webhook.Snapshot, error) {
+	a.gets++
+	if a.err != nil {
+		return nil, a.err
+	}
+	return &webhook.Snapshot{ResourceVersion: "1", Entries: []webhook.Entry{{Name: "e"}}}, nil
+}
+
+func (a *countingAPI) Patch(context.Context, string, []byte, string) error {
+	if a.onPatch != nil {
+		a.onPatch()
+	}
+	return a.patchErr
+}
+
+type lineWriter chan string
+
+func (w lineWriter) Write(p []byte) (int, error) {
+	w <- string(p)
+	return len(p), nil
+}
+
+// newCAs makes n CAs, the first the oldest.
+func newCAs(t *testing.T, n int) []*x509.Certificate {
+	t.Helper()
+	var set []*x509.Certificate
+	for i := range n {
+		set = append(set, newCA(t, now.Add(time.Duration(i-n)*time.Minute), gen.DefaultValidity))
+	}
+	return set
+}
+
+func expiredCA(t *testing.T) *x509.Certificate { return newCA(t, now.Add(-2*time.Hour), time.Hour) }
+
+func newCA(t *testing.T, at time.Time, validity time.Duration) *x509.Certificate {
+	t.Helper()
+	b, err := gen.Generate(gen.Spec{DNSNames: []string{"a"}, Validity: validity, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, at)
+	require.NoError(t, err)
+	certs, _ := gen.ParseCertificates(b.CA)
+	return certs[0]
+}
+
+// newConfiguration makes a configuration with an entry for each bundle.
+func newConfiguration(t *testing.T, kind string, bundles ...[]byte) *webhook.Configuration {
+	t.Helper()
+	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-", "'", "").Replace(t.Name()))
+	name = name[max(0, len(name)-200):]
+	c := &webhook.Configuration{
+		API:  webhook.ValidatingAPI(cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations()),
+		Kind: kind, Name: name, FieldManager: "certgen-test", Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+	}
+	if kind == webhook.Validating {
+		create(t, name, bundles...)
+		return c
+	}
+	c.API = webhook.MutatingAPI(cluster.Client.AdmissionregistrationV1().MutatingWebhookConfigurations())
+	o := &admissionv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	for i, b := range bundles {
+		v := validating(fmt.Sprint("e", i), b)
+		body, err := json.Marshal(v)
+		require.NoError(t, err)
+		var w admissionv1.MutatingWebhook // has all fields of a validating one
+		require.NoError(t, json.Unmarshal(body, &w))
+		o.Webhooks = append(o.Webhooks, w)
+	}
+	_, err := cluster.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(), o, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return c
+}
+
+func create(t *testing.T, name string, bundles ...[]byte) {
+	t.Helper()
+	o := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"}}}
+	for i, b := range bundles {
+		o.Webhooks = append(o.Webhooks, validating(fmt.Sprint("e", i), b))
+	}
+	_, err := cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Create(t.Context(), o, metav1.CreateOptions{})
+	require.NoError(t, err)
+}
+
+// validating is an entry for a resource that nobody creates.
+func validating(name string, bundle []byte) admissionv1.ValidatingWebhook {
+	return admissionv1.ValidatingWebhook{
+		Name: name + ".example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionv1.SideEffectClassNone),
+		ClientConfig: admissionv1.WebhookClientConfig{CABundle: bytes.Clone(bundle), Service: &admissionv1.ServiceReference{Namespace: "ns", Name: "svc"}},
+		Rules: []admissionv1.RuleWithOperations{{
+			Operations: []admissionv1.OperationType{admissionv1.Create},
+			Rule:       admissionv1.Rule{APIGroups: []string{"example.com"}, APIVersions: []string{"v1"}, Resources: []string{"nobodies"}},
+		}},
+	}
+}
+
+func get(t *testing.T, name string) *admissionv1.ValidatingWebhookConfiguration {
+	t.Helper()
+	o, err := cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(t.Context(), name, metav1.GetOptions{})
+	require.NoError(t, err)
+	return o
+}
+
+func change(t *testing.T, name string, f func(*admissionv1.ValidatingWebhookConfiguration)) {
+	t.Helper()
+	o := get(t, name)
+	f(o)
+	_, err := cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Update(t.Context(), o, metav1.UpdateOptions{})
+	require.NoError(t, err)
+}
+
+func entries(t *testing.T, c *webhook.Configuration) []webhook.Entry {
+	t.Helper()
+	s, err := c.API.Get(t.Context(), c.Name)
+	require.NoError(t, err)
+	return s.Entries
+}
+
+func version(t *testing.T, c *webhook.Configuration) string {
+	t.Helper()
+	s, err := c.API.Get(t.Context(), c.Name)
+	require.NoError(t, err)
+	return s.ResourceVersion
+}
