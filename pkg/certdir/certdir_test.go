@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -66,6 +67,18 @@ func TestWriteLaysFilesOutAsTheKubeletDoes(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, "..data"))
 	require.NoError(t, err)
 	assert.Equal(t, fs.FileMode(0o750), info.Mode().Perm())
+}
+
+// Not parallel: the umask is the process's.
+func TestModesDoNotDependOnTheUmask(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	dir := t.TempDir()
+	write(t, dir, "1")
+	for name, want := range map[string]fs.FileMode{"tls.key": 0o640, "..data": 0o750} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Equal(t, want, info.Mode().Perm())
+	}
 }
 
 func TestWriteChangesNothingWhenNothingChanged(t *testing.T) {
