@@ -1,0 +1,65 @@
+# Everything that is built goes to bin/. Nothing is installed and nothing needs root.
+
+GO      ?= go
+TOOL    := $(GO) tool -modfile=hack/tools/go.mod
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# A user's GOFLAGS must not change what is built or tested.
+export GOFLAGS := -mod=readonly -buildvcs=false
+export GOWORK  := off
+
+CERTGEN_BUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+.DEFAULT_GOAL := help
+
+##@ Try it
+
+.PHONY: demo
+demo: controlplane build ## Install the chart on a local API server and show every webhook at work (KEEP=1 leaves it running)
+	@$(GO) build -o bin/demo ./hack/demo
+	@bin/demo $(if $(KEEP),--keep)
+
+##@ Develop
+
+.PHONY: build
+build: ## Build bin/kthena-certgen, a static binary
+	@$(CERTGEN_BUILD) -o bin/kthena-certgen ./cmd/kthena-certgen
+
+.PHONY: controlplane
+controlplane: ## Build etcd, kube-apiserver and the controllers from their Go modules (once per version)
+	@$(GO) run ./hack/controlplane
+
+.PHONY: test
+test: controlplane build ## Run every test, on a real API server
+	@$(GO) vet ./...
+	@$(GO) test -timeout 15m ./...
+
+.PHONY: golden
+golden: ## Write the golden files anew from what the code does now
+	@$(GO) test ./charts -update
+
+.PHONY: lint
+lint: ## Run golangci-lint (builds it first: about five minutes once)
+	@$(TOOL) golangci-lint run ./...
+
+.PHONY: docs
+docs: ## Write the chart's README anew from the comments in its values
+	@$(TOOL) helm-docs --chart-search-root charts --sort-values-order=file --document-dependency-values
+
+.PHONY: tidy
+tidy: ## Tidy the Go modules
+	@$(GO) mod tidy
+	@cd hack/controlplane/kubernetes && $(GO) mod tidy
+	@cd hack/tools && $(GO) mod tidy
+
+.PHONY: clean
+clean: ## Remove what was built
+	@rm -rf bin dist
+
+##@ Help
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
