@@ -1,0 +1,96 @@
+{{/*
+Item of initContainers that makes sure of a certificate in auto mode: it ensures the Secret, puts its CA into the webhook
+configurations and writes the files. Its settings are arguments, so that they are seen in the pod.
+Takes: component and, beside it,
+  container   name of the container
+  secret      name of the Secret in the values
+  dnsNames    list of DNS names
+  validating  list of ValidatingWebhookConfigurations
+  mutating    list of MutatingWebhookConfigurations
+  volume      name of the volume for the files
+*/}}
+{{- define "kthena.certgen.container" -}}
+{{- $certgen := .ctx.Values.global.certgen -}}
+- name: {{ .container }}
+  image: {{ include "kthena.image" (dict "ctx" .ctx "image" $certgen.image "tag" (printf "v%s" .ctx.Chart.Version)) }}
+  imagePullPolicy: {{ $certgen.image.pullPolicy }}
+  args:
+    - bootstrap
+    - --namespace={{ .ctx.Release.Namespace }}
+    - --secret-name={{ include "kthena.secret" . }}
+    {{- range .dnsNames }}
+    - --dns-name={{ . }}
+    {{- end }}
+    {{- range .mutating }}
+    - --mutating-webhook-configuration={{ . }}
+    {{- end }}
+    {{- range .validating }}
+    - --validating-webhook-configuration={{ . }}
+    {{- end }}
+    - --output-dir=/certs
+    - --validity={{ $certgen.validity }}
+    - --renew-before={{ $certgen.renewBefore }}
+    - --key-algorithm={{ $certgen.privateKey.algorithm }}
+    - --key-size={{ $certgen.privateKey.size }}
+    - --timeout={{ $certgen.timeout }}
+    - --label=app.kubernetes.io/part-of=kthena
+    - --label=app.kubernetes.io/component={{ .name }}
+    - --label=app.kubernetes.io/instance={{ .ctx.Release.Name }}
+  resources:
+    {{- toYaml $certgen.resources | nindent 4 }}
+  securityContext:
+    {{- include "kthena.container.securityContext" . | nindent 4 }}
+  volumeMounts:
+    - name: {{ .volume }}
+      mountPath: /certs
+{{- end }}
+
+{{/* Whether certgen makes the certificates: "true" or nothing. Takes: ctx. */}}
+{{- define "kthena.certgen.enabled" -}}
+{{- if eq .Values.global.certManagementMode "auto" }}true{{ end }}
+{{- end }}
+
+{{/*
+Item of initContainers for the webhook's certificate. Takes: component, with validating and mutating (lists of names)
+beside it.
+*/}}
+{{- define "kthena.certgen.webhook" -}}
+{{- $dnsNames := include "kthena.dnsNames" (dict "ctx" .ctx "service" (include "kthena.webhook.service" .ctx)) | splitList "\n" }}
+{{- $secret := .values.webhook.tls.secretName }}
+{{- include "kthena.certgen.container" (merge (dict "container" "certgen" "secret" $secret "dnsNames" $dnsNames "volume" "webhook-certs") .) }}
+{{- end }}
+
+{{/*
+Rules for the Secrets that certgen keeps in the namespace. The API cannot limit `create` to a name.
+Takes: secrets, the list of their names.
+*/}}
+{{- define "kthena.certgen.secretRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames:
+    {{- toYaml .secrets | nindent 4 }}
+  verbs: [get, update, delete]
+{{- end }}
+
+{{/*
+Rules for the webhook configurations whose CA certgen keeps. Takes: validating and mutating, lists of names.
+*/}}
+{{- define "kthena.certgen.webhookRules" -}}
+{{- with .mutating -}}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  resourceNames:
+    {{- toYaml . | nindent 4 }}
+  verbs: [get, patch]
+{{ end }}
+{{- with .validating -}}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingwebhookconfigurations]
+  resourceNames:
+    {{- toYaml . | nindent 4 }}
+  verbs: [get, patch]
+{{- end }}
+{{- end }}

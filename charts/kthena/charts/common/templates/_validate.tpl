@@ -1,0 +1,87 @@
+{{/*
+Stops the render at a combination of values that cannot work, with one line that says what to set. Takes:
+
+  ctx     the root of a subchart
+  path    where the component's values are, such as registry.controllerManager
+  values  the component's values
+*/}}
+{{- define "kthena.validate" -}}
+{{- $mode := .ctx.Values.global.certManagementMode }}
+{{- if eq $mode "manual" }}
+{{- if .values.webhook.enabled }}
+{{- $path := ternary (print .path ".webhook.caBundle") "global.webhook.caBundle" (not (empty .values.webhook.caBundle)) }}
+{{- include "kthena.validate.caBundle" (dict "path" $path "caBundle" (include "kthena.webhook.caBundle" .)) }}
+{{- end }}
+{{- else }}
+{{- if .ctx.Values.global.webhook.caBundle }}
+{{- fail "ERROR: global.webhook.caBundle is for manual mode alone: remove it, or set global.certManagementMode to manual" }}
+{{- end }}
+{{- if .values.webhook.caBundle }}
+{{- fail (printf "ERROR: %s.webhook.caBundle is for manual mode alone: remove it, or set global.certManagementMode to manual" .path) }}
+{{- end }}
+{{- end }}
+{{- if and (eq $mode "cert-manager") (or .values.webhook.enabled (dig "tls" "enabled" false .values)) }}
+{{- include "kthena.validate.certManager" .ctx }}
+{{- end }}
+{{- end }}
+
+{{/*
+Stops the render when a CA bundle is missing or is none. What PEM blocks hold is looked at as far as it decides: a
+certificate that may sign others says so by the extension basicConstraints (2.5.29.19, RFC 5280 4.2.1.9) with cA TRUE. In
+the regular expression, U+FFFD stands for the byte FF of TRUE, which is no UTF-8. Takes: path, caBundle.
+*/}}
+{{- define "kthena.validate.caBundle" -}}
+{{- $hint := "set it to the output of: base64 -w0 ca.crt" }}
+{{- if not .caBundle }}
+{{- fail (printf "ERROR: %s is required when global.certManagementMode is manual: %s" .path $hint) }}
+{{- end }}
+{{- if or (not (regexMatch "^[A-Za-z0-9+/]+={0,2}$" .caBundle)) (mod (len .caBundle) 4) }}
+{{- fail (printf "ERROR: %s is not base64 on one line: %s" .path $hint) }}
+{{- end }}
+{{- $pem := b64dec .caBundle }}
+{{- if contains "PRIVATE KEY-----" $pem }}
+{{- fail (printf "ERROR: %s holds a private key, which must stay secret: put in the CA certificate alone and replace the key" .path) }}
+{{- end }}
+{{- $blocks := regexFindAll "-----BEGIN [A-Z0-9 ]+-----[A-Za-z0-9+/=\\s]+-----END [A-Z0-9 ]+-----" $pem -1 }}
+{{- if not $blocks }}
+{{- fail (printf "ERROR: %s is not PEM: %s" .path $hint) }}
+{{- end }}
+{{- $isCA := false }}
+{{- range $blocks }}
+{{- $der := regexReplaceAll "-----[A-Z0-9 ]+-----|\\s" . "" | b64dec }}
+{{- if and (hasPrefix "-----BEGIN CERTIFICATE-----" .) (regexMatch "(?s)\\x06\\x03\\x55\\x1d\\x13(\\x01\\x01\\x{fffd})?\\x04.\\x30.\\x01\\x01\\x{fffd}" $der) }}
+{{- $isCA = true }}
+{{- end }}
+{{- end }}
+{{- if not $isCA }}
+{{- fail (printf "ERROR: %s holds no CA certificate: %s" .path $hint) }}
+{{- end }}
+{{- end }}
+
+{{/*
+Stops the render when cert-manager cannot work as told. Whether the cluster has it is known only when the render knows the
+cluster: Helm's own list without one has groups and versions but no kinds. Takes: ctx.
+*/}}
+{{- define "kthena.validate.certManager" -}}
+{{- $issuerRef := .Values.global.certManager.issuerRef }}
+{{- if and (not $issuerRef.name) (or $issuerRef.kind $issuerRef.group) }}
+{{- fail "ERROR: global.certManager.issuerRef has a kind or group but no name: set global.certManager.issuerRef.name, or leave all of it empty for issuers of the chart's own" }}
+{{- end }}
+{{- if and (.Capabilities.APIVersions.Has "apps/v1/Deployment") (not (.Capabilities.APIVersions.Has "cert-manager.io/v1")) }}
+{{- fail "ERROR: the cluster does not serve cert-manager.io/v1: install cert-manager first, or set global.certManagementMode to auto" }}
+{{- end }}
+{{- end }}
+
+{{/*
+Stops the render when two certificates have one Secret: each would replace the other. Takes: a list of path (where the
+values name the Secret) and secret (the name).
+*/}}
+{{- define "kthena.validate.secrets" -}}
+{{- $paths := dict }}
+{{- range . }}
+{{- if hasKey $paths .secret }}
+{{- fail (printf "ERROR: %s and %s are both %s: give each certificate a Secret of its own" (get $paths .secret) .path .secret) }}
+{{- end }}
+{{- $_ := set $paths .secret .path }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,103 @@
+package charts
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/volcano-sh/kthena-certgen/internal/helm"
+)
+
+func notes(t *testing.T, values string, apiVersions ...string) string {
+	t.Helper()
+	o := options(t, values)
+	o.APIVersions = apiVersions
+	rendered, err := helm.Render(umbrella, o)
+	require.NoError(t, err)
+	return rendered.Notes
+}
+
+func TestNotesSayWhatWasInstalledAndHowToVerifyIt(t *testing.T) {
+	const tls = "networking: {kthenaRouter: {tls: {enabled: true}}}"
+	installed := []string{
+		"Kthena v1.0.0 is installed in the namespace kthena-system as the release kthena:\n",
+		"- kthena-registry checks ModelBooster and AutoscalingPolicy objects before they are stored\n",
+		"- kthena-workload checks ModelServing objects before they are stored\n",
+		"- kthena-router checks ModelRoute and ModelServer objects before they are stored\n",
+		"  kubectl -n kthena-system get deployments,pods -l app.kubernetes.io/part-of=kthena\n",
+	}
+	for _, c := range []struct {
+		name, values string
+		want         []string
+	}{
+		{"auto", "{}", []string{
+			"  and serves HTTP on port 80 of the Service kthena-router\n",
+			"Certificates come in the mode auto.",
+			"  kubectl -n kthena-system get secrets registry-webhook-certs-auto workload-webhook-certs-auto networking-webhook-certs-auto\n",
+		}},
+		{"cert-manager", "{global: {certManagementMode: cert-manager}, " + tls + "}", []string{
+			"  and serves HTTPS on port 80 of the Service kthena-router\n",
+			"Certificates come in the mode cert-manager.",
+			"  kubectl -n kthena-system get secrets registry-webhook-certs workload-webhook-certs networking-webhook-certs kthena-router-tls\n",
+			"  kubectl -n kthena-system get issuers,certificates -l app.kubernetes.io/part-of=kthena\n",
+		}},
+		{"manual", manual(t, ", "+tls), []string{
+			"  and serves HTTPS on port 80 of the Service kthena-router\n",
+			"These Secrets must exist, with the keys tls.crt and tls.key; the pods wait for them:\n\n" +
+				"  registry-webhook-certs\n  workload-webhook-certs\n  networking-webhook-certs\n  kthena-router-tls\n",
+			"  kubectl -n kthena-system get secrets registry-webhook-certs workload-webhook-certs networking-webhook-certs kthena-router-tls\n",
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := notes(t, c.values)
+			for _, want := range slices.Concat(installed, c.want) {
+				assert.Contains(t, got, want)
+			}
+			assert.NotContains(t, got, "WARNING")
+		})
+	}
+}
+
+func TestNotesNameOnlyWhatIsInstalled(t *testing.T) {
+	got := notes(t, "{registry: {enabled: false}, workload: {controllerManager: {webhook: {enabled: false}}}, networking: {kthenaRouter: {enabled: false}}}")
+	assert.NotContains(t, got, "kthena-registry")
+	assert.Contains(t, got, "- kthena-workload does NOT check ModelServing objects before they are stored\n")
+	assert.NotContains(t, got, "kthena-router")
+	assert.NotContains(t, got, "get secrets")
+}
+
+func TestNotesWarnOfMissingCRDs(t *testing.T) {
+	const warning = "WARNING: the cluster does not know "
+	// Only a cluster's discovery lists kinds.
+	const cluster = "apps/v1/Deployment"
+	all := []string{
+		cluster,
+		"workload.serving.volcano.sh/v1alpha1/ModelBooster",
+		"workload.serving.volcano.sh/v1alpha1/AutoscalingPolicy",
+		"workload.serving.volcano.sh/v1alpha1/ModelServing",
+		"networking.serving.volcano.sh/v1alpha1/ModelRoute",
+		"networking.serving.volcano.sh/v1alpha1/ModelServer",
+	}
+	t.Run("a cluster without any is warned of", func(t *testing.T) {
+		assert.Contains(t, notes(t, "{}", cluster), warning+"ModelBooster, AutoscalingPolicy, ModelServing, ModelRoute, ModelServer.\n"+
+			"Install the CRDs of Kthena v1.0.0; this chart does not hold them.")
+	})
+	t.Run("a cluster without one is warned of that one", func(t *testing.T) {
+		assert.Contains(t, notes(t, "{}", all[:5]...), warning+"ModelServer.\n")
+	})
+	t.Run("a cluster that has them all is not", func(t *testing.T) {
+		assert.NotContains(t, notes(t, "{}", all...), warning)
+	})
+	t.Run("nor is a render without a cluster", func(t *testing.T) {
+		assert.NotContains(t, notes(t, "{}"), warning)
+	})
+}
+
+func TestNotesWarnOfTheLeaseThatTwoDeploymentsShare(t *testing.T) {
+	const warning = "WARNING: kthena-registry and kthena-workload both elect a leader"
+	assert.Contains(t, notes(t, "{registry: {controllerManager: {replicas: 2}}, workload: {controllerManager: {replicas: 2}}}"), warning)
+	assert.NotContains(t, notes(t, "{registry: {controllerManager: {replicas: 2}}}"), warning)
+	assert.NotContains(t, notes(t, "{registry: {enabled: false, controllerManager: {replicas: 2}}, workload: {controllerManager: {replicas: 2}}}"), warning)
+}

@@ -1,0 +1,204 @@
+package charts
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+)
+
+// What kthena-controller-manager may do in the whole cluster, whichever of its controllers it runs.
+var controllerManagerRules = []string{
+	"networking.serving.volcano.sh modelservers,modelroutes: create delete get list patch update watch",
+	"workload.serving.volcano.sh autoscalingpolicies,modelservings,modelboosters: create delete get list patch update watch",
+	"workload.serving.volcano.sh autoscalingpolicies/status,modelservings/status,modelboosters/status: get patch update",
+	"apiextensions.k8s.io customresourcedefinitions: get list watch",
+	"core pods: create delete deletecollection get list watch",
+	"core services: create delete get list watch",
+	"core events: create patch update",
+	"apps controllerrevisions: create delete get list update",
+	"scheduling.volcano.sh podgroups: create delete get list update watch",
+	"leaderworkerset.x-k8s.io leaderworkersets,leaderworkersets/status: get list update watch",
+}
+
+var routerRules = []string{
+	"networking.serving.volcano.sh modelroutes,modelservers: create delete get list patch update watch",
+	"networking.serving.volcano.sh modelroutes/status,modelservers/status: get patch update",
+	"core pods: get list watch",
+	"core services,services/status: create delete get list patch update watch",
+}
+
+// What replicas need to elect the one that reconciles.
+var leaseRules = []string{
+	"coordination.k8s.io leases: create",
+	"coordination.k8s.io leases [lease.kthena.controller-manager]: get update delete",
+}
+
+// What certgen needs in the namespace. The API cannot limit create to a name.
+func certgenSecretRules(secret string) []string {
+	return []string{"core secrets: create", "core secrets [" + secret + "]: get update delete"}
+}
+
+func TestRightsAreTheLeast(t *testing.T) {
+	const (
+		three = `{registry: {controllerManager: {replicas: 3}}, workload: {controllerManager: {replicas: 3}}, networking: {kthenaRouter: {replicas: 3}}}`
+
+		certManager = "{global: {certManagementMode: cert-manager}, networking: {kthenaRouter: {tls: {enabled: true}}}}"
+
+		patchMutating   = "admissionregistration.k8s.io mutatingwebhookconfigurations "
+		patchValidating = "admissionregistration.k8s.io validatingwebhookconfigurations "
+		readConfigMap   = "core configmaps [model-booster-controller-config]: get"
+	)
+	registryCertgen := []string{
+		patchMutating + "[kthena-registry-mutating-webhook]: get patch",
+		patchValidating + "[kthena-registry-validating-webhook]: get patch",
+	}
+	workloadCertgen := []string{patchValidating + "[kthena-workload-validating-webhook]: get patch"}
+	routerCertgen := []string{patchValidating + "[kthena-networking-validating-webhook]: get patch"}
+
+	for _, c := range []struct {
+		name, values, account string
+		cluster, namespace    []string
+	}{
+		{
+			"registry by default", "{}", "kthena-registry",
+			slices.Concat(controllerManagerRules, registryCertgen),
+			slices.Concat([]string{readConfigMap}, certgenSecretRules("registry-webhook-certs-auto")),
+		},
+		{
+			"registry with three replicas", three, "kthena-registry",
+			slices.Concat(controllerManagerRules, registryCertgen),
+			slices.Concat([]string{readConfigMap}, leaseRules, certgenSecretRules("registry-webhook-certs-auto")),
+		},
+		{"registry without webhooks", webhooksOff, "kthena-registry", controllerManagerRules, []string{readConfigMap}},
+		{
+			"registry with a Secret of another name", `{registry: {controllerManager: {webhook: {tls: {secretName: mine}}}}}`, "kthena-registry",
+			slices.Concat(controllerManagerRules, registryCertgen),
+			slices.Concat([]string{readConfigMap}, certgenSecretRules("mine-auto")),
+		},
+		{
+			"workload by default", "{}", "kthena-workload",
+			slices.Concat(controllerManagerRules, workloadCertgen),
+			certgenSecretRules("workload-webhook-certs-auto"),
+		},
+		{
+			"workload with three replicas", three, "kthena-workload",
+			slices.Concat(controllerManagerRules, workloadCertgen),
+			slices.Concat(leaseRules, certgenSecretRules("workload-webhook-certs-auto")),
+		},
+		{"workload without webhooks", webhooksOff, "kthena-workload", controllerManagerRules, nil},
+		{
+			"router by default", "{}", "kthena-router",
+			slices.Concat(routerRules, routerCertgen),
+			certgenSecretRules("networking-webhook-certs-auto"),
+		},
+		{
+			"router with three replicas, which elect nobody", three, "kthena-router",
+			slices.Concat(routerRules, routerCertgen),
+			certgenSecretRules("networking-webhook-certs-auto"),
+		},
+		{"router without webhooks", webhooksOff, "kthena-router", routerRules, nil},
+		{
+			"router with TLS", "{networking: {kthenaRouter: {tls: {enabled: true}}}}", "kthena-router",
+			slices.Concat(routerRules, routerCertgen),
+			[]string{"core secrets: create", "core secrets [networking-webhook-certs-auto kthena-router-tls-auto]: get update delete"},
+		},
+		{
+			"router with TLS and without webhooks", "{networking: {kthenaRouter: {tls: {enabled: true}, webhook: {enabled: false}}}}", "kthena-router",
+			routerRules, certgenSecretRules("kthena-router-tls-auto"),
+		},
+		{"registry in cert-manager mode", certManager, "kthena-registry", controllerManagerRules, []string{readConfigMap}},
+		{"workload in cert-manager mode", certManager, "kthena-workload", controllerManagerRules, nil},
+		{"router in cert-manager mode", certManager, "kthena-router", routerRules, nil},
+		{"registry in manual mode", manual(t, ""), "kthena-registry", controllerManagerRules, []string{readConfigMap}},
+		{"workload in manual mode", manual(t, ""), "kthena-workload", controllerManagerRules, nil},
+		{"router in manual mode", manual(t, ", networking: {kthenaRouter: {tls: {enabled: true}}}"), "kthena-router", routerRules, nil},
+		{
+			"router with the Gateway API and its Inference Extension",
+			`{networking: {kthenaRouter: {gatewayAPI: {enabled: true, inferenceExtension: true}}}}`, "kthena-router",
+			slices.Concat(routerRules, []string{
+				"gateway.networking.k8s.io gatewayclasses,gateways,httproutes: create delete get list patch update watch",
+				"gateway.networking.k8s.io gatewayclasses/status,gateways/status,httproutes/status: get patch update",
+				"inference.networking.k8s.io inferencepools: get list watch",
+				"inference.networking.k8s.io inferencepools/status: get patch update",
+			}, routerCertgen),
+			certgenSecretRules("networking-webhook-certs-auto"),
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			objects := render(t, c.values)
+			var cluster, inNamespace []string
+			for _, b := range all[*rbacv1.ClusterRoleBinding](objects) {
+				if binds(b.Subjects, c.account) {
+					require.Equal(t, "ClusterRole", b.RoleRef.Kind)
+					cluster = append(cluster, rules(named[*rbacv1.ClusterRole](t, objects, b.RoleRef.Name).Rules)...)
+				}
+			}
+			for _, b := range all[*rbacv1.RoleBinding](objects) {
+				if binds(b.Subjects, c.account) {
+					require.Equal(t, "Role", b.RoleRef.Kind)
+					assert.Equal(t, namespace, b.Namespace)
+					inNamespace = append(inNamespace, rules(named[*rbacv1.Role](t, objects, b.RoleRef.Name).Rules)...)
+				}
+			}
+			assert.ElementsMatch(t, c.cluster, cluster, "in the cluster")
+			assert.ElementsMatch(t, c.namespace, inNamespace, "in the namespace")
+		})
+	}
+}
+
+func binds(subjects []rbacv1.Subject, account string) bool {
+	return slices.Contains(subjects, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: account, Namespace: namespace})
+}
+
+// rules writes every rule as one line: group resources [names]: verbs.
+func rules(list []rbacv1.PolicyRule) []string {
+	lines := make([]string, 0, len(list))
+	for _, r := range list {
+		group := strings.Join(r.APIGroups, ",")
+		if group == corev1.GroupName {
+			group = "core"
+		}
+		names := ""
+		if len(r.ResourceNames) > 0 {
+			names = fmt.Sprint(" ", r.ResourceNames)
+		}
+		if len(r.NonResourceURLs) > 0 {
+			names += fmt.Sprint(" urls ", r.NonResourceURLs)
+		}
+		lines = append(lines, fmt.Sprintf("%s %s%s: %s", group, strings.Join(r.Resources, ","), names, strings.Join(r.Verbs, " ")))
+	}
+	return lines
+}
+
+func TestEveryRoleIsBoundAndEveryPodHasAnAccountOfItsOwn(t *testing.T) {
+	for _, c := range cases(t) {
+		t.Run(c.name, func(t *testing.T) {
+			objects := renderOptions(t, c.options)
+			bound := map[string]bool{}
+			for _, b := range all[*rbacv1.ClusterRoleBinding](objects) {
+				bound[b.RoleRef.Kind+"/"+b.RoleRef.Name] = true
+			}
+			for _, b := range all[*rbacv1.RoleBinding](objects) {
+				bound[b.RoleRef.Kind+"/"+b.RoleRef.Name] = true
+			}
+			for _, r := range all[*rbacv1.ClusterRole](objects) {
+				assert.True(t, bound["ClusterRole/"+r.Name], r.Name)
+			}
+			for _, r := range all[*rbacv1.Role](objects) {
+				assert.True(t, bound["Role/"+r.Name], r.Name)
+				assert.NotEmpty(t, r.Rules, r.Name)
+			}
+			for _, d := range all[*appsv1.Deployment](objects) {
+				assert.Equal(t, d.Name, d.Spec.Template.Spec.ServiceAccountName)
+				named[*corev1.ServiceAccount](t, objects, d.Name)
+			}
+		})
+	}
+}

@@ -1,0 +1,183 @@
+package charts
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/volcano-sh/kthena-certgen/internal/helm"
+)
+
+func TestRefusedValues(t *testing.T) {
+	for _, c := range []struct{ name, values, want string }{
+		{"an unknown key", "{glboal: {}}",
+			"kthena:\n- at '': additional properties 'glboal' not allowed",
+		},
+		{"an unknown mode", "{global: {certManagementMode: none}}",
+			"kthena:\n- at '/global/certManagementMode': value must be one of 'auto', 'cert-manager', 'manual'",
+		},
+		{"an unknown global key", "{global: {certMangementMode: auto}}",
+			"kthena:\n- at '/global': additional properties 'certMangementMode' not allowed",
+		},
+		{"a global value of another type", "{global: {imagePullSecrets: regcred}}",
+			"kthena:\n- at '/global/imagePullSecrets': got string, want array",
+		},
+		{"a pull secret without a name", "{global: {imagePullSecrets: [{}]}}",
+			"kthena:\n- at '/global/imagePullSecrets/0': missing property 'name'",
+		},
+		{"a registry with a scheme", "{global: {imageRegistry: 'https://registry.example.com'}}",
+			"kthena:\n- at '/global/imageRegistry': 'https://registry.example.com' does not match pattern '^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]+)?(/[a-z0-9._/-]*[a-z0-9])?)?$'",
+		},
+		{"a cluster domain that is none", "{global: {clusterDomain: .local}}",
+			"kthena:\n- at '/global/clusterDomain': '.local' does not match pattern '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'",
+		},
+		{"an unknown key algorithm", "{global: {certgen: {privateKey: {algorithm: DSA}}}}",
+			"kthena:\n- at '/global/certgen/privateKey/algorithm': value must be one of 'ECDSA', 'RSA', 'Ed25519'",
+		},
+		{"a key size that no algorithm has", "{global: {certgen: {privateKey: {size: 1024}}}}",
+			"kthena:\n- at '/global/certgen/privateKey/size': value must be one of 0, 256, 384, 2048, 3072, 4096",
+		},
+		{"a validity without a unit", "{global: {certgen: {validity: '10'}}}",
+			`kthena:` + "\n" + `- at '/global/certgen/validity': '10' does not match pattern '^([0-9]+(\\.[0-9]+)?(h|m|s))+$'`,
+		},
+		{"a negative validity", "{global: {certgen: {validity: -1h}}}",
+			`kthena:` + "\n" + `- at '/global/certgen/validity': '-1h' does not match pattern '^([0-9]+(\\.[0-9]+)?(h|m|s))+$'`,
+		},
+		{"a digest that is cut off", "{global: {certgen: {image: {digest: 'sha256:abc'}}}}",
+			"kthena:\n- at '/global/certgen/image/digest': 'sha256:abc' does not match pattern '^(sha256:[0-9a-f]{64})?$'",
+		},
+		{"an unknown key of a component", "{workload: {controllerManager: {replica: 1}}}",
+			"workload:\n- at '/controllerManager': additional properties 'replica' not allowed",
+		},
+		{"replicas below zero", "{workload: {controllerManager: {replicas: -1}}}",
+			"workload:\n- at '/controllerManager/replicas': minimum: got -1, want 0",
+		},
+		{"replicas that are no number", "{registry: {controllerManager: {replicas: two}}}",
+			"registry:\n- at '/controllerManager/replicas': got string, want integer",
+		},
+		{"a port that needs root", "{networking: {kthenaRouter: {webhook: {port: 443}}}}",
+			"networking:\n- at '/kthenaRouter/webhook/port': minimum: got 443, want 1,024",
+		},
+		{"a timeout that the API server refuses", "{registry: {controllerManager: {webhook: {timeoutSeconds: 31}}}}",
+			"registry:\n- at '/controllerManager/webhook/timeoutSeconds': maximum: got 31, want 30",
+		},
+		{"an unknown failure policy", "{registry: {controllerManager: {webhook: {failurePolicy: Retry}}}}",
+			"registry:\n- at '/controllerManager/webhook/failurePolicy': value must be one of 'Fail', 'Ignore'",
+		},
+		{"a Secret's name that is none", "{workload: {controllerManager: {webhook: {tls: {secretName: My_Secret}}}}}",
+			"workload:\n- at '/controllerManager/webhook/tls/secretName': 'My_Secret' does not match pattern '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'",
+		},
+		{"an empty Secret's name", "{workload: {controllerManager: {webhook: {tls: {secretName: ''}}}}}",
+			"workload:\n- at '/controllerManager/webhook/tls/secretName': '' does not match pattern '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'",
+		},
+		{"an unknown Service type", "{networking: {kthenaRouter: {service: {type: ExternalName}}}}",
+			"networking:\n- at '/kthenaRouter/service/type': value must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'",
+		},
+		{"a budget that is no share", "{networking: {kthenaRouter: {podDisruptionBudget: {maxUnavailable: half}}}}",
+			"networking:\n- at '/kthenaRouter/podDisruptionBudget/maxUnavailable': 'half' does not match pattern '^[0-9]+%$'",
+		},
+		{"a subchart that is neither on nor off", "{registry: {enabled: sometimes}}",
+			"kthena:\n- at '/registry/enabled': got string, want boolean\nregistry:\n- at '/enabled': got string, want boolean",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := helm.Render(umbrella, options(t, c.values))
+			assert.EqualError(t, err, "values don't meet the specifications of the schema(s) in the following chart(s):\n"+c.want+"\n")
+		})
+	}
+}
+
+func TestRefusedCombinations(t *testing.T) {
+	const hint = ": set it to the output of: base64 -w0 ca.crt"
+	bundle := caBundle(t)
+	ca := decodeText(t, bundle)
+	manualWith := func(content string) string {
+		return "{global: {certManagementMode: manual, webhook: {caBundle: '" + encode([]byte(content)) + "'}}}"
+	}
+	for _, c := range []struct{ name, values, want string }{
+		{"manual mode without a CA bundle", "{global: {certManagementMode: manual}}",
+			"ERROR: global.webhook.caBundle is required when global.certManagementMode is manual" + hint},
+		{"a CA bundle that is not base64", "{global: {certManagementMode: manual, webhook: {caBundle: 'not base64'}}}",
+			"ERROR: global.webhook.caBundle is not base64 on one line" + hint},
+		{"a CA bundle that is cut off", "{global: {certManagementMode: manual, webhook: {caBundle: '" + bundle[:len(bundle)-1] + "'}}}",
+			"ERROR: global.webhook.caBundle is not base64 on one line" + hint},
+		{"a CA bundle of several lines", "{global: {certManagementMode: manual, webhook: {caBundle: \"" + bundle[:64] + "\\n" + bundle[64:] + "\"}}}",
+			"ERROR: global.webhook.caBundle is not base64 on one line" + hint},
+		{"a CA bundle that is not PEM", manualWith("hello"), "ERROR: global.webhook.caBundle is not PEM" + hint},
+		{"a CA bundle without the end of a certificate", manualWith(strings.Replace(ca, "-----END", "", 1)),
+			"ERROR: global.webhook.caBundle is not PEM" + hint},
+		{"a CA bundle with a private key", manualWith(ca + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+			"ERROR: global.webhook.caBundle holds a private key, which must stay secret: put in the CA certificate alone and replace the key"},
+		{"a CA bundle with a server's certificate alone", manualWith(serverCertificate),
+			"ERROR: global.webhook.caBundle holds no CA certificate" + hint},
+		{"a CA bundle with a certificate that is none", manualWith("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+			"ERROR: global.webhook.caBundle holds no CA certificate" + hint},
+		{"a component's CA bundle that is not PEM", manual(t, ", workload: {controllerManager: {webhook: {caBundle: aGVsbG8K}}}"),
+			"ERROR: workload.controllerManager.webhook.caBundle is not PEM" + hint},
+		{"a CA bundle in auto mode", "{global: {webhook: {caBundle: LS0t}}}",
+			"ERROR: global.webhook.caBundle is for manual mode alone: remove it, or set global.certManagementMode to manual"},
+		{"a CA bundle in cert-manager mode", "{global: {certManagementMode: cert-manager, webhook: {caBundle: LS0t}}}",
+			"ERROR: global.webhook.caBundle is for manual mode alone: remove it, or set global.certManagementMode to manual"},
+		{"a component's CA bundle in auto mode", "{networking: {kthenaRouter: {webhook: {caBundle: LS0t}}}}",
+			"ERROR: networking.kthenaRouter.webhook.caBundle is for manual mode alone: remove it, or set global.certManagementMode to manual"},
+		{"an issuer with a kind but no name", "{global: {certManagementMode: cert-manager, certManager: {issuerRef: {kind: ClusterIssuer}}}}",
+			"ERROR: global.certManager.issuerRef has a kind or group but no name: set global.certManager.issuerRef.name, or leave all of it empty for issuers of the chart's own"},
+		{"one Secret for two webhooks", "{registry: {controllerManager: {webhook: {tls: {secretName: workload-webhook-certs}}}}}",
+			"ERROR: registry.controllerManager.webhook.tls.secretName and workload.controllerManager.webhook.tls.secretName are both workload-webhook-certs: give each certificate a Secret of its own"},
+		{"one Secret for the router and its webhook", "{networking: {kthenaRouter: {tls: {enabled: true, secretName: networking-webhook-certs}}}}",
+			"ERROR: networking.kthenaRouter.webhook.tls.secretName and networking.kthenaRouter.tls.secretName are both networking-webhook-certs: give each certificate a Secret of its own"},
+		{"the Inference Extension without the Gateway API", "{networking: {kthenaRouter: {gatewayAPI: {inferenceExtension: true}}}}",
+			"ERROR: networking.kthenaRouter.gatewayAPI.inferenceExtension needs the Gateway API: set networking.kthenaRouter.gatewayAPI.enabled to true"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := helm.Render(umbrella, options(t, c.values))
+			assert.Equal(t, c.want, refusal(err))
+		})
+	}
+}
+
+// serverCertificate has basicConstraints with cA FALSE.
+const serverCertificate = `-----BEGIN CERTIFICATE-----
+MIIBcTCCARigAwIBAgIUPogSlXHmchwO62Gjf243z4k0HeMwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEbGVhZjAgFw0yNjExMjQwMzEyMzBaGA8yMTI2MTAzMTAzMTIz
+MFowDzENMAsGA1UEAwwEbGVhZjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABEn4
+ZuOcJ+qIbID3knG3M+7Q4YaNnMf9XB8/59KetDQxoG/vA+PFro4yw/DeHaxTpZWM
+Kurz/IkC1uagzysYKv6jUDBOMB0GA1UdDgQWBBSPNOwM+qNG25G4pYMoCbepTKn8
+kDAfBgNVHSMEGDAWgBSPNOwM+qNG25G4pYMoCbepTKn8kDAMBgNVHRMBAf8EAjAA
+MAoGCCqGSM49BAMCA0cAMEQCIC84PrORq+msEtJiPEmzVSwlOpe85cgNf/idnwx8
+0RjRAiBbI8poNDO1vc6RgHkZte+3bgdmjQMT4U7+Dsmjc4AcvQ==
+-----END CERTIFICATE-----
+`
+
+func TestCABundlesThatAreTaken(t *testing.T) {
+	ca := decodeText(t, caBundle(t))
+	for name, content := range map[string]string{
+		"one CA":                               ca,
+		"a CA twice, as during a rotation":     ca + ca,
+		"a server's certificate before the CA": serverCertificate + ca,
+		"text around it, as openssl prints it": "subject=CN = a CA\n" + ca + "\n",
+		"line ends as Windows has them":        strings.ReplaceAll(ca, "\n", "\r\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := helm.Render(umbrella, options(t, "{global: {certManagementMode: manual, webhook: {caBundle: '"+encode([]byte(content))+"'}}}"))
+			assert.NoError(t, err)
+		})
+	}
+}
+
+func TestManualModeWithoutWebhooksNeedsNoCABundle(t *testing.T) {
+	o := options(t, webhooksOff)
+	o.Values["global"] = map[string]any{"certManagementMode": "manual"}
+	_, err := helm.Render(umbrella, o)
+	assert.NoError(t, err)
+}
+
+func decodeText(t *testing.T, encoded string) string {
+	t.Helper()
+	content, err := base64.StdEncoding.DecodeString(encoded)
+	require.NoError(t, err)
+	return string(content)
+}

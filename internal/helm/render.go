@@ -1,0 +1,133 @@
+// Package helm is a thin layer over Helm's SDK, which nothing else in the project uses: it renders and lints charts without a
+// cluster, and installs them into one.
+package helm
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/lint"
+	"helm.sh/helm/v3/pkg/lint/support"
+	"helm.sh/helm/v3/pkg/releaseutil"
+)
+
+// RenderOptions say for which release and which cluster a chart is rendered.
+type RenderOptions struct {
+	Release   string
+	Namespace string
+	// Values are laid over the chart's own.
+	Values map[string]any
+	// KubeVersion is the cluster's version, such as v1.37.0. Empty is the version that Helm assumes without a cluster.
+	KubeVersion string
+	// APIVersions are served by the cluster besides those that Helm assumes without a cluster, such as
+	// cert-manager.io/v1 or apps/v1/Deployment: what `helm template --api-versions` takes.
+	APIVersions []string
+	// Dependencies are folders of charts that stand in for those that the chart declares but does not hold.
+	Dependencies []string
+}
+
+// Document is one rendered object.
+type Document struct {
+	// Source is the template's path, such as kthena/charts/registry/templates/deployment.yaml.
+	Source string
+	// YAML is the object without the comment that names the source.
+	YAML string
+}
+
+// Rendered is what `helm template` makes of a chart.
+type Rendered struct {
+	// Documents are in the order in which Helm would apply them.
+	Documents []Document
+	// Hooks are the names of hooks and of `helm test` pods.
+	Hooks []string
+	Notes string
+}
+
+// Manifest is all documents as one YAML stream.
+func (r Rendered) Manifest() string {
+	var b strings.Builder
+	for _, d := range r.Documents {
+		fmt.Fprintf(&b, "---\n# Source: %s\n%s\n", d.Source, d.YAML)
+	}
+	return b.String()
+}
+
+// Render renders the chart in dir without a cluster, as `helm template` does, notes included.
+func Render(dir string, o RenderOptions) (Rendered, error) {
+	c, err := load(dir, o.Dependencies)
+	if err != nil {
+		return Rendered{}, err
+	}
+	install := action.NewInstall(&action.Configuration{Log: func(string, ...any) {}})
+	install.ClientOnly = true
+	install.DryRun = true
+	install.ReleaseName = o.Release
+	install.Namespace = o.Namespace
+	install.APIVersions = o.APIVersions
+	if o.KubeVersion != "" {
+		if install.KubeVersion, err = chartutil.ParseKubeVersion(o.KubeVersion); err != nil {
+			return Rendered{}, fmt.Errorf("parsing the Kubernetes version %q: %w", o.KubeVersion, err)
+		}
+	}
+	rel, err := install.Run(c, o.Values)
+	if err != nil {
+		return Rendered{}, err
+	}
+	rendered := Rendered{Documents: documents(rel.Manifest), Notes: rel.Info.Notes}
+	for _, h := range rel.Hooks {
+		rendered.Hooks = append(rendered.Hooks, h.Kind+"/"+h.Name)
+	}
+	return rendered, nil
+}
+
+// Lint reports what `helm lint --strict` has to say about the chart in dir, an empty list when that is nothing.
+func Lint(dir string, values map[string]any, kubeVersion string) ([]string, error) {
+	version, err := chartutil.ParseKubeVersion(kubeVersion)
+	if err != nil {
+		return nil, fmt.Errorf("parsing the Kubernetes version %q: %w", kubeVersion, err)
+	}
+	var messages []string
+	for _, m := range lint.AllWithKubeVersion(dir, values, "default", version).Messages {
+		if m.Severity > support.InfoSev {
+			messages = append(messages, m.Error())
+		}
+	}
+	return messages, nil
+}
+
+// load reads the chart in dir and adds the charts in the folders dependencies to it.
+func load(dir string, dependencies []string) (*chart.Chart, error) {
+	c, err := loader.LoadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("loading chart %s: %w", dir, err)
+	}
+	for _, d := range dependencies {
+		dependency, err := loader.LoadDir(d)
+		if err != nil {
+			return nil, fmt.Errorf("loading chart %s: %w", d, err)
+		}
+		c.AddDependency(dependency)
+	}
+	return c, nil
+}
+
+// documents splits a release's manifest, in which Helm has sorted the objects.
+func documents(manifest string) []Document {
+	const marker = "# Source: "
+	parts := releaseutil.SplitManifests(manifest)
+	keys := slices.Collect(maps.Keys(parts))
+	sort.Sort(releaseutil.BySplitManifestsOrder(keys))
+	docs := make([]Document, 0, len(keys))
+	for _, k := range keys {
+		first, rest, _ := strings.Cut(parts[k], "\n")
+		docs = append(docs, Document{Source: strings.TrimPrefix(first, marker), YAML: strings.TrimSpace(rest)})
+	}
+	return docs
+}
