@@ -37,7 +37,7 @@ var routerRules = []string{
 // What replicas need to elect the one that reconciles.
 var leaseRules = []string{
 	"coordination.k8s.io leases: create",
-	"coordination.k8s.io leases [lease.kthena.controller-manager]: get update delete",
+	"coordination.k8s.io leases [lease.kthena.controller-manager]: get update",
 }
 
 // What certgen needs in the namespace. The API cannot limit create to a name.

@@ -43,7 +43,9 @@ func New(cfg *rest.Config, log *slog.Logger) (*Client, error) {
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	// One run makes a handful of requests; the API server's own priority and fairness is what limits them.
 	cfg.QPS = -1
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return &Retry{Next: next, AttemptTimeout: attemptTimeout, Log: log} })
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &Retry{Next: next, AttemptTimeout: attemptTimeout, Log: log}
+	})
 	transport, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for %s: %w", cfg.Host, err)

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"strings"
 	"testing"
 	"time"
 
@@ -127,7 +126,7 @@ func TestParseCertificates(t *testing.T) {
 	assert.Empty(t, certs, "the API server ignores blocks with headers")
 	assert.Zero(t, malformed)
 	assert.Equal(t, string(good.CA), string(gen.EncodeCertificates(gen.Check(good, names, now).CAs)))
-	assert.False(t, strings.Contains(string(gen.EncodeCertificates(certs)), "PRIVATE KEY"))
+	assert.NotContains(t, string(gen.EncodeCertificates(certs)), "PRIVATE KEY")
 }
 
 // pki is a CA of somebody else, as a corporate one or cert-manager's.

@@ -86,7 +86,7 @@ func TestTrustChangesNothingButTheBundles(t *testing.T) {
 	var fields []string
 	for _, m := range after.ManagedFields {
 		if m.Manager == "certgen-test" {
-			fields = append(fields, string(m.FieldsV1.Raw))
+			fields = append(fields, m.FieldsV1.GetRawString())
 		}
 	}
 	require.Len(t, fields, 1)
