@@ -1,0 +1,261 @@
+package localcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	discoverylisters "k8s.io/client-go/listers/discovery/v1"
+	"k8s.io/client-go/tools/cache"
+)
+
+// beforeFirstPodIP is one below the first address that a pod gets. The addresses exist in the API alone, nothing listens on them: a
+// real loopback address will not do, for the API server refuses it in an EndpointSlice.
+var beforeFirstPodIP = netip.MustParseAddr("10.128.0.0")
+
+// network plays the pod network and kube-proxy: it leads a connection to a Service or a pod to the loopback address where the
+// pod's process listens. It is also the HTTP CONNECT proxy that kube-apiserver dials webhooks through.
+type network struct {
+	turn atomic.Uint64 // which endpoint is next
+
+	mu       sync.Mutex
+	services corelisters.ServiceLister
+	slices   discoverylisters.EndpointSliceLister
+	last     netip.Addr
+	pods     map[string]map[int32]string
+}
+
+// newNetwork makes a network without Services and pods.
+func newNetwork() *network {
+	none := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
+	return &network{
+		services: corelisters.NewServiceLister(none),
+		slices:   discoverylisters.NewEndpointSliceLister(none),
+		last:     beforeFirstPodIP,
+		pods:     map[string]map[int32]string{},
+	}
+}
+
+// follow says where the network finds Services and their endpoints from now on.
+func (n *network) follow(services corelisters.ServiceLister, slices discoverylisters.EndpointSliceLister) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.services, n.slices = services, slices
+}
+
+// allocateIP returns an address for a pod that no other pod has had.
+func (n *network) allocateIP() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.last = n.last.Next()
+	return n.last.String()
+}
+
+// attach makes the pod reachable: ports says for each of its ports at which address of this machine its process listens. It
+// replaces what was said before.
+func (n *network) attach(podIP string, ports map[int32]string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.pods[podIP] = maps.Clone(ports)
+}
+
+// detach makes the pod unreachable.
+func (n *network) detach(podIP string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.pods, podIP)
+}
+
+// dialPod connects to a port of a pod.
+func (n *network) dialPod(ctx context.Context, podIP string, port int32) (net.Conn, error) {
+	n.mu.Lock()
+	address, ok := n.pods[podIP][port]
+	n.mu.Unlock()
+	if !ok {
+		return nil, fmt.Errorf("dialing pod %s: connection refused: nothing listens on port %d", podIP, port)
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("dialing pod %s port %d: %w", podIP, port, err)
+	}
+	return conn, nil
+}
+
+// dialService connects to a port of a Service, which host names by its ClusterIP or its DNS name (name.namespace.svc, with or
+// without a cluster domain). Its endpoints take turns.
+func (n *network) dialService(ctx context.Context, host string, port int32) (net.Conn, error) {
+	service, err := n.service(host)
+	if err != nil {
+		return nil, err
+	}
+	id := fmt.Sprintf("service %s/%s port %d", service.Namespace, service.Name, port)
+	endpoints, err := n.endpoints(service, port)
+	if err != nil {
+		return nil, fmt.Errorf("dialing %s: %w", id, err)
+	}
+	if len(endpoints) == 0 {
+		return nil, fmt.Errorf("dialing %s: connection refused: no endpoint is ready", id)
+	}
+	chosen := endpoints[n.turn.Add(1)%uint64(len(endpoints))]
+	conn, err := n.dialPod(ctx, chosen.ip, chosen.port)
+	if err != nil {
+		return nil, fmt.Errorf("dialing %s: %w", id, err)
+	}
+	return conn, nil
+}
+
+// listers says where Services and their endpoints are found at the moment.
+func (n *network) listers() (corelisters.ServiceLister, discoverylisters.EndpointSliceLister) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.services, n.slices
+}
+
+// service finds the Service that host names.
+func (n *network) service(host string) (*corev1.Service, error) {
+	lister, _ := n.listers()
+	if parts := strings.SplitN(host, ".", 4); len(parts) >= 3 && parts[2] == "svc" {
+		service, err := lister.Services(parts[1]).Get(parts[0])
+		if err != nil {
+			return nil, fmt.Errorf("resolving %s: %w", host, err)
+		}
+		return service, nil
+	}
+	services, err := lister.List(labels.Everything())
+	if err != nil {
+		return nil, fmt.Errorf("listing services: %w", err)
+	}
+	for _, service := range services {
+		if service.Spec.ClusterIP == host {
+			return service, nil
+		}
+	}
+	return nil, fmt.Errorf("dialing %s: no route to host: no service has this address", host)
+}
+
+// endpoint is where one pod serves one port of a Service.
+type endpoint struct {
+	ip   string
+	port int32
+}
+
+// endpoints returns where the port of a Service is served: by its ready endpoints or, as kube-proxy has it, when there is none,
+// by those that are ending but still serve.
+func (n *network) endpoints(service *corev1.Service, port int32) ([]endpoint, error) {
+	name, ok := portName(service, port)
+	if !ok {
+		return nil, errors.New("connection refused: the service has no such port")
+	}
+	_, lister := n.listers()
+	slices, err := lister.EndpointSlices(service.Namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name}))
+	if err != nil {
+		return nil, fmt.Errorf("listing its endpoint slices: %w", err)
+	}
+	var ready, ending []endpoint
+	for _, slice := range slices {
+		for _, p := range slice.Ports {
+			if p.Port == nil || deref(p.Name, "") != name {
+				continue
+			}
+			for _, e := range slice.Endpoints {
+				if len(e.Addresses) == 0 {
+					continue
+				}
+				found := endpoint{ip: e.Addresses[0], port: *p.Port}
+				switch {
+				case deref(e.Conditions.Ready, true):
+					ready = append(ready, found)
+				case deref(e.Conditions.Serving, false) && deref(e.Conditions.Terminating, false):
+					ending = append(ending, found)
+				}
+			}
+		}
+	}
+	if len(ready) > 0 {
+		return ready, nil
+	}
+	return ending, nil
+}
+
+// portName returns the name that ties a Service's port to the port of its EndpointSlices.
+func portName(service *corev1.Service, port int32) (string, bool) {
+	for _, p := range service.Spec.Ports {
+		if p.Port == port {
+			return p.Name, true
+		}
+	}
+	return "", false
+}
+
+// deref returns what p points to, or the value that the API gives to a missing field.
+func deref[T any](p *T, missing T) T {
+	if p == nil {
+		return missing
+	}
+	return *p
+}
+
+// ServeHTTP serves kube-apiserver's CONNECT requests for the address of a Service.
+func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodConnect {
+		http.Error(w, "only CONNECT is served here", http.StatusMethodNotAllowed)
+		return
+	}
+	host, portText, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	port, err := strconv.ParseInt(portText, 10, 32)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	upstream, err := n.dialService(r.Context(), host, int32(port))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer upstream.Close()
+	client, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer client.Close()
+	if _, err := io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
+		return
+	}
+	join(client, buffered, upstream)
+}
+
+// join copies both ways until one side has ended, and then ends the other. What the client sends comes from fromClient.
+func join(client net.Conn, fromClient io.Reader, upstream net.Conn) {
+	ended := make(chan struct{}, 2)
+	go func() {
+		_, _ = io.Copy(upstream, fromClient)
+		ended <- struct{}{}
+	}()
+	go func() {
+		_, _ = io.Copy(client, upstream)
+		ended <- struct{}{}
+	}()
+	<-ended
+	client.Close()
+	upstream.Close()
+	<-ended
+}

@@ -1,0 +1,219 @@
+package localcluster
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+func TestDeploymentsBecomeReady(t *testing.T) {
+	pods(t)
+	for _, replicas := range []int32{1, 3, 9} {
+		t.Run(fmt.Sprintf("%d pods with an init container, probes and a token each", replicas), func(t *testing.T) {
+			namespace := newNamespace(t)
+			t.Logf("ready after %s", createDeployment(t, namespace, webhookDeployment("webhook", replicas)))
+			list, err := cluster.Client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
+			require.NoError(t, err)
+			require.Len(t, list.Items, int(replicas))
+			for _, pod := range list.Items {
+				assert.Equal(t, corev1.PodRunning, pod.Status.Phase)
+				for _, c := range pod.Status.Conditions {
+					assert.Equal(t, corev1.ConditionTrue, c.Status, c.Type)
+					assert.Empty(t, c.Reason+c.Message, c.Type)
+				}
+				assert.Zero(t, pod.Status.ContainerStatuses[0].RestartCount)
+				assert.Zero(t, pod.Status.InitContainerStatuses[0].State.Terminated.ExitCode)
+			}
+		})
+	}
+}
+
+func TestRollingUpdateFailsNoCall(t *testing.T) {
+	pods(t)
+	namespace := newNamespace(t)
+	client := cluster.Client
+	bundle, err := gen.Generate(gen.Spec{DNSNames: []string{"webhook." + namespace + ".svc"}, Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, time.Now())
+	require.NoError(t, err)
+	_, err = client.CoreV1().Secrets(namespace).Create(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "webhook"},
+		Data:       map[string][]byte{"tls.crt": bundle.Cert, "tls.key": bundle.Key},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	// All pods have to have one CA, so they take their files from a Secret.
+	deployment := webhookDeployment("webhook", 3)
+	deployment.Spec.Template.Spec.InitContainers = nil
+	deployment.Spec.Template.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "webhook"}}
+	createDeployment(t, namespace, deployment)
+	_, err = client.CoreV1().Services(namespace).Create(t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "webhook"},
+		Spec:       corev1.ServiceSpec{Selector: map[string]string{webhookLabel: "webhook"}, Ports: []corev1.ServicePort{{Port: 443, TargetPort: webhookPort}}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	_, err = client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Create(t.Context(), webhookConfiguration(namespace, bundle.CA), metav1.CreateOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(context.Background(), namespace, metav1.DeleteOptions{}))
+	})
+	call := func(annotations map[string]string) error {
+		_, err := client.CoreV1().ConfigMaps(namespace).Create(t.Context(), &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-", Annotations: annotations},
+		}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		return err
+	}
+	// The API server takes a moment to learn of the configuration, and the proxy to learn of the endpoints.
+	refused := fmt.Sprintf("admission webhook %q denied the request: refused by /validate/modelbooster: annotation kthena.test/refuse is set", "probe.kthena.test")
+	require.Eventually(t, func() bool {
+		err := call(map[string]string{"kthena.test/refuse": "true"})
+		return err != nil && err.Error() == refused
+	}, patience, 20*time.Millisecond)
+
+	sent, failures := 0, []error(nil)
+	rolled, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ; ; sent++ {
+			select {
+			case <-rolled:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+			if err := call(nil); err != nil {
+				failures = append(failures, err)
+			}
+		}
+	}()
+	patch := `{"spec":{"template":{"metadata":{"annotations":{"roll":"1"}}}}}`
+	_, err = client.AppsV1().Deployments(namespace).Patch(t.Context(), "webhook", types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	require.NoError(t, err)
+	awaitDeployment(t, namespace, "webhook")
+	// The old pods have to be gone, too: a call may fail when one ends.
+	require.NoError(t, await(t.Context(), "the end of the old pods", func(ctx context.Context) (bool, error) {
+		list, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+		return err == nil && len(list.Items) == 3, err
+	}))
+	close(rolled)
+	<-ended
+	require.Empty(t, failures)
+	t.Logf("%d calls sent", sent)
+	assert.Greater(t, sent, 100)
+}
+
+// webhookConfiguration sends the creation of ConfigMaps of the namespace to its webhook.
+func webhookConfiguration(namespace string, ca []byte) *admissionregistrationv1.ValidatingWebhookConfiguration {
+	return &admissionregistrationv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
+			Name:                    "probe.kthena.test",
+			AdmissionReviewVersions: []string{"v1"},
+			SideEffects:             ptr.To(admissionregistrationv1.SideEffectClassNone),
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{
+				CABundle: ca,
+				Service:  &admissionregistrationv1.ServiceReference{Namespace: namespace, Name: "webhook", Path: ptr.To("/validate/modelbooster")},
+			},
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
+			Rules: []admissionregistrationv1.RuleWithOperations{{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
+			}},
+		}},
+	}
+}
+
+func TestContainersRestart(t *testing.T) {
+	pods(t)
+	namespace := newNamespace(t)
+
+	t.Run("an init container that fails is started again after growing waits, and its restarts are counted", func(t *testing.T) {
+		init := tool("init", "count", "/data/runs", "4")
+		init.VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+		begun := time.Now()
+		pod := awaitPod(t, runPod(t, namespace, corev1.PodSpec{
+			InitContainers: []corev1.Container{init},
+			Containers:     []corev1.Container{tool("main", "serve")},
+			Volumes:        []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+		}), isReady)
+		// The first restart is at once.
+		assert.GreaterOrEqual(t, time.Since(begun), testRestartBackoff+2*testRestartBackoff)
+		status := pod.Status.InitContainerStatuses[0]
+		assert.Equal(t, int32(3), status.RestartCount)
+		assert.Equal(t, int32(1), status.LastTerminationState.Terminated.ExitCode)
+		assert.Equal(t, "run 1 fails\nrun 2 fails\nrun 3 fails\n", logs(t, pod, "init"))
+	})
+
+	t.Run("a container whose liveness probe fails is restarted", func(t *testing.T) {
+		c := tool("main", "serve")
+		c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: webhookPort}}, PeriodSeconds: 1, FailureThreshold: 1}
+		c.Ports = []corev1.ContainerPort{{Name: "webhook", ContainerPort: 8443}}
+		awaitPod(t, runPod(t, namespace, corev1.PodSpec{Containers: []corev1.Container{c}}), func(p *corev1.Pod) bool {
+			return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].RestartCount > 0
+		})
+	})
+
+	for policy, phase := range map[corev1.RestartPolicy]corev1.PodPhase{corev1.RestartPolicyNever: corev1.PodFailed, corev1.RestartPolicyOnFailure: corev1.PodSucceeded} {
+		t.Run(fmt.Sprintf("with restart policy %s a pod that fails once ends as %s", policy, phase), func(t *testing.T) {
+			c := tool("main", "count", "/data/runs", "2")
+			c.VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+			awaitPod(t, runPod(t, namespace, corev1.PodSpec{
+				RestartPolicy: policy,
+				Containers:    []corev1.Container{c},
+				Volumes:       []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+			}), func(p *corev1.Pod) bool { return p.Status.Phase == phase })
+		})
+	}
+}
+
+func TestBackoffGrowsLikeTheKubelets(t *testing.T) {
+	b := backoff{first: 10 * time.Second}
+	var waits []time.Duration
+	for range 8 {
+		waits = append(waits, b.next(time.Second)/time.Second)
+	}
+	assert.Equal(t, []time.Duration{0, 10, 20, 40, 80, 160, 300, 300}, waits)
+	assert.Zero(t, b.next(11*time.Minute), "after a long run it begins anew")
+}
+
+func TestPodsEnd(t *testing.T) {
+	pods(t)
+	namespace := newNamespace(t)
+
+	t.Run("preStop sleeps, then comes SIGTERM, and the pod leaves the API", func(t *testing.T) {
+		c := tool("main", "serve")
+		c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 1}}}
+		pod := awaitPod(t, runPod(t, namespace, corev1.PodSpec{Containers: []corev1.Container{c}}), isReady)
+		awaitLog(t, pod, "serving")
+		begun := time.Now()
+		require.NoError(t, cluster.Client.CoreV1().Pods(namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
+		awaitGone(t, pod)
+		match := regexp.MustCompile(`SIGTERM (\d+)\n$`).FindStringSubmatch(logs(t, pod, "main"))
+		require.NotNil(t, match)
+		at, err := strconv.ParseInt(match[1], 10, 64)
+		require.NoError(t, err)
+		assert.WithinRange(t, time.UnixMilli(at), begun.Add(time.Second), begun.Add(5*time.Second))
+	})
+
+	t.Run("a process that does not end gets SIGKILL when the grace period is over", func(t *testing.T) {
+		pod := awaitPod(t, runPod(t, namespace, corev1.PodSpec{
+			Containers:                    []corev1.Container{tool("main", "serve", "deaf")},
+			TerminationGracePeriodSeconds: ptr.To[int64](1),
+		}), isReady)
+		awaitLog(t, pod, "serving")
+		begun := time.Now()
+		require.NoError(t, cluster.Client.CoreV1().Pods(namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
+		awaitGone(t, pod)
+		assert.GreaterOrEqual(t, time.Since(begun), time.Second)
+		assert.Contains(t, logs(t, pod, "main"), "SIGTERM")
+	})
+}
