@@ -1,0 +1,79 @@
+package integration
+
+import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/rest"
+)
+
+// trouble is what happens to the first request of each method and path, or to all.
+type trouble struct {
+	status     int
+	retryAfter string
+	// hangUp breaks the connection instead of answering; after says that it does so when the API server has done its work.
+	hangUp, after bool
+	always        bool
+}
+
+// troubledProxy stands between the program and the API server.
+type troubledProxy struct {
+	*httptest.Server
+	troubled atomic.Int32
+}
+
+func (p *troubledProxy) ca() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Certificate().Raw})
+}
+
+func newTroubledProxy(t *testing.T, tr trouble) *troubledProxy {
+	t.Helper()
+	tlsConfig, err := rest.TLSConfigFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: cluster.Config.CAData}})
+	require.NoError(t, err)
+	target := &url.URL{Scheme: "https", Host: hostOf(t, cluster.Config)}
+	proxy := &httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport: &http.Transport{TLSClientConfig: tlsConfig},
+	}
+	p := &troubledProxy{}
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		first := !seen[r.Method+r.URL.Path]
+		seen[r.Method+r.URL.Path] = true
+		mu.Unlock()
+		switch {
+		case !first && !tr.always:
+			proxy.ServeHTTP(w, r)
+		case tr.hangUp:
+			p.troubled.Add(1)
+			if tr.after {
+				proxy.ServeHTTP(httptest.NewRecorder(), r)
+			}
+			panic(http.ErrAbortHandler)
+		default:
+			p.troubled.Add(1)
+			if tr.retryAfter != "" {
+				w.Header().Set("Retry-After", tr.retryAfter)
+			}
+			w.WriteHeader(tr.status)
+		}
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+func hostOf(t *testing.T, cfg *rest.Config) string {
+	t.Helper()
+	u, _, err := rest.DefaultServerUrlFor(cfg)
+	require.NoError(t, err)
+	return u.Host
+}
