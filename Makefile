@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export GOFLAGS := -mod=readonly -buildvcs=false
 export GOWORK  := off
 
-CERTGEN_BUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+STATIC := CGO_ENABLED=0 $(GO) build -trimpath
 
 .DEFAULT_GOAL := help
 
@@ -16,18 +16,21 @@ CERTGEN_BUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.ver
 
 .PHONY: demo
 demo: controlplane build ## Install the chart on a local API server and show every webhook at work (KEEP=1 leaves it running)
+	@echo "Building the demo"
 	@$(GO) build -o bin/demo ./hack/demo
 	@bin/demo $(if $(KEEP),--keep)
 
 ##@ Develop
 
 .PHONY: build
-build: ## Build bin/kthena-certgen, a static binary
-	@$(CERTGEN_BUILD) -o bin/kthena-certgen ./cmd/kthena-certgen
+build: ## Build bin/kthena-certgen and the server that stands in for Kthena's, both static
+	@echo "Building kthena-certgen and the stand-in for Kthena's servers"
+	@$(STATIC) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/kthena-certgen ./cmd/kthena-certgen
+	@$(STATIC) -ldflags '-s -w' -o bin/standin ./test/standin
 
 .PHONY: controlplane
 controlplane: ## Build etcd, kube-apiserver and the controllers from their Go modules (once per version)
-	@$(GO) run ./hack/controlplane
+	@$(GO) run ./hack/controlplane >/dev/null
 
 .PHONY: test
 test: controlplane build ## Run every test, on a real API server

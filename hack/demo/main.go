@@ -1,0 +1,107 @@
+// Command demo installs the chart on a local Kubernetes cluster, runs its pods and shows that every webhook entry admits
+// and refuses as it must. It exits 0 only when everything that it claims was seen.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/volcano-sh/kthena-certgen/internal/helm"
+	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
+	"github.com/volcano-sh/kthena-certgen/test/crds"
+)
+
+const (
+	release   = "kthena"
+	namespace = "kthena-system"
+	chart     = "charts/kthena"
+	certgen   = "bin/kthena-certgen"
+	standin   = "bin/standin"
+	replicas  = 3
+)
+
+func main() {
+	keep := flag.Bool("keep", false, "leave the cluster running until Ctrl-C")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, *keep)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "demo: error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, keep bool) (err error) {
+	p := newPrinter(os.Stdout)
+	p.step("Starting a local API server")
+	cluster, err := localcluster.Start(ctx, localcluster.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if stopErr := cluster.Stop(); err == nil {
+			err = stopErr
+		}
+	}()
+	p.done("Kubernetes %s on %s, no containers, no root", cluster.Version(), cluster.Config.Host)
+
+	p.step("Installing test CRDs for Kthena's five kinds")
+	if err := crds.Install(ctx, cluster.Config); err != nil {
+		return err
+	}
+	p.done("")
+
+	kubelet, err := cluster.RunPods(ctx, localcluster.PodOptions{Images: localcluster.Images{
+		"kthena-certgen":            certgen,
+		"kthena-controller-manager": standin,
+		"kthena-router":             standin,
+	}})
+	if err != nil {
+		return err
+	}
+	d := &demo{cluster: cluster, kubelet: kubelet, print: p}
+
+	p.step("helm install %s %s, %d replicas of each component", release, chart, replicas)
+	client, err := helm.New(cluster.Kubeconfig, namespace)
+	if err != nil {
+		return err
+	}
+	watched, unwatch := context.WithCancel(ctx)
+	go d.showReadiness(watched)
+	_, err = client.Install(ctx, release, chart, values(), helm.ReleaseOptions{Wait: true, Timeout: time.Minute})
+	unwatch()
+	if err != nil {
+		return err
+	}
+	p.done("every pod is ready")
+
+	p.step("Creating a valid and an invalid object for each webhook entry (dry run)")
+	rows, err := d.observe(ctx)
+	if err != nil {
+		return err
+	}
+	p.done("")
+	if err := d.report(ctx, rows); err != nil {
+		return err
+	}
+	if keep {
+		d.wait(ctx)
+	}
+	return nil
+}
+
+// values are the chart's, with the replicas of the demo.
+func values() map[string]any {
+	n := map[string]any{"replicas": replicas}
+	return map[string]any{
+		"registry":   map[string]any{"controllerManager": n},
+		"workload":   map[string]any{"controllerManager": n},
+		"networking": map[string]any{"kthenaRouter": n},
+	}
+}
