@@ -4,11 +4,11 @@ GO      ?= go
 TOOL    := $(GO) tool -modfile=hack/tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
-# A user's GOFLAGS must not change what is built or tested.
-export GOFLAGS := -mod=readonly -buildvcs=false
-export GOWORK  := off
-
-STATIC := CGO_ENABLED=0 $(GO) build -trimpath
+# A user's settings must not change what is built or tested. The flags are those that the control plane is built with, so
+# that packages which both need are compiled once.
+export GOFLAGS     := -mod=readonly -buildvcs=false -trimpath
+export GOWORK      := off
+export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
 
@@ -16,17 +16,14 @@ STATIC := CGO_ENABLED=0 $(GO) build -trimpath
 
 .PHONY: demo
 demo: controlplane build ## Install the chart on a local API server and show every webhook at work (KEEP=1 leaves it running)
-	@echo "Building the demo"
-	@$(GO) build -o bin/demo ./hack/demo
 	@bin/demo $(if $(KEEP),--keep)
 
 ##@ Develop
 
 .PHONY: build
-build: ## Build bin/kthena-certgen and the server that stands in for Kthena's, both static
-	@echo "Building kthena-certgen and the stand-in for Kthena's servers"
-	@$(STATIC) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/kthena-certgen ./cmd/kthena-certgen
-	@$(STATIC) -ldflags '-s -w' -o bin/standin ./test/standin
+build: ## Build the programs into bin: kthena-certgen, the stand-in for Kthena's servers, the demo
+	@mkdir -p bin
+	@$(GO) run ./hack/build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/kthena-certgen ./test/standin ./hack/demo
 
 .PHONY: controlplane
 controlplane: ## Build etcd, kube-apiserver and the controllers from their Go modules (once per version)

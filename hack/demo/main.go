@@ -49,7 +49,7 @@ func run(ctx context.Context, keep bool) (err error) {
 			err = stopErr
 		}
 	}()
-	p.done("Kubernetes %s on %s, no containers, no root", cluster.Version(), cluster.Config.Host)
+	started := p.done("Kubernetes %s on %s, no containers, no root", cluster.Version(), cluster.Config.Host)
 
 	p.step("Installing test CRDs for Kthena's five kinds")
 	if err := crds.Install(ctx, cluster.Config); err != nil {
@@ -65,7 +65,7 @@ func run(ctx context.Context, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
-	d := &demo{cluster: cluster, kubelet: kubelet, print: p}
+	d := &demo{cluster: cluster, kubelet: kubelet, print: p, started: started}
 
 	p.step("helm install %s %s, %d replicas of each component", release, chart, replicas)
 	client, err := helm.New(cluster.Kubeconfig, namespace)
@@ -79,7 +79,7 @@ func run(ctx context.Context, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
-	p.done("every pod is ready")
+	d.ready = p.done("every pod is ready")
 
 	p.step("Creating a valid and an invalid object for each webhook entry (dry run)")
 	rows, err := d.observe(ctx)

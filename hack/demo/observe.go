@@ -22,6 +22,8 @@ type demo struct {
 	cluster *localcluster.Cluster
 	kubelet *localcluster.Kubelet
 	print   *printer
+	// started is how long the cluster took to start, ready the release to be ready.
+	started, ready time.Duration
 }
 
 // row is what was seen of one component.

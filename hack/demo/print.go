@@ -44,8 +44,8 @@ func (p *printer) progress(format string, args ...any) {
 	}
 }
 
-// done ends the step with what came of it.
-func (p *printer) done(format string, args ...any) {
+// done ends the step with what came of it, and returns how long it took.
+func (p *printer) done(format string, args ...any) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	text := p.title
@@ -55,6 +55,8 @@ func (p *printer) done(format string, args ...any) {
 	if p.terminal {
 		_, _ = fmt.Fprint(p.out, "\r\x1b[K")
 	}
-	_, _ = fmt.Fprintf(p.out, "%6.1fs %s\n", time.Since(p.since).Seconds(), text)
+	took := time.Since(p.since)
+	_, _ = fmt.Fprintf(p.out, "%6.1fs %s\n", took.Seconds(), text)
 	p.title = ""
+	return took
 }

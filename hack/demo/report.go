@@ -30,8 +30,10 @@ func (d *demo) report(ctx context.Context, rows []*row) error {
 	if err != nil {
 		return err
 	}
-	requests := 0
+	requests, pods, entries := 0, 0, 0
 	for _, r := range rows {
+		pods += r.pods
+		entries += r.entries
 		seen, err := d.cluster.Requests("system:serviceaccount:" + namespace + ":" + r.component)
 		if err != nil {
 			return err
@@ -41,7 +43,8 @@ func (d *demo) report(ctx context.Context, rows []*row) error {
 	slices.Sort(elapsed)
 	_, _ = fmt.Fprintf(out, "\nkthena-certgen: %.1f MiB, static; %d runs, each %s (median; %s to %s) with up to %d others at once; %d API requests in all\n",
 		float64(info.Size())/(1<<20), len(elapsed), elapsed[len(elapsed)/2], elapsed[0], elapsed[len(elapsed)-1], len(elapsed)-1, requests)
-	_, _ = fmt.Fprintf(out, "total time: %.1fs\n", time.Since(d.print.begun).Seconds())
+	_, _ = fmt.Fprintf(out, "cluster: started in %.1fs; %d pods ready %.1fs after helm install began; %d webhook entries asked twice each; %.1fs in all\n",
+		d.started.Seconds(), pods, d.ready.Seconds(), entries, time.Since(d.print.begun).Seconds())
 	if err := verify(rows); err != nil {
 		return err
 	}

@@ -1,8 +1,11 @@
 package chart
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -100,14 +103,33 @@ func TestNoAdmissionRequestFailsDuring(t *testing.T) {
 	i.requireAdmission(t, 7)
 }
 
+// A later chart may add an entry to a configuration. Nothing else in the pods changes then, but they are what gives the
+// entry its CA.
 func TestAnEntryThatAnUpgradeAddsGetsItsCA(t *testing.T) {
-	withoutRouterHooks := map[string]any{"networking": map[string]any{"kthenaRouter": map[string]any{"webhook": map[string]any{"enabled": false}}}}
-	i := install(t, withoutRouterHooks)
-	i.requireAdmission(t, 5)
-	i.upgrade(t, map[string]any{})
+	i := install(t, nil)
 	i.requireAdmission(t, 7)
-	i.upgrade(t, withoutRouterHooks)
-	i.requireAdmission(t, 5)
+
+	later := filepath.Join(t.TempDir(), "kthena")
+	require.NoError(t, os.CopyFS(later, os.DirFS(chartDir)))
+	path := filepath.Join(later, "charts", "workload", "templates", "_webhooks.tpl")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	entry, _, ok := strings.Cut(string(text[bytes.Index(text, []byte("- name: ")):]), "{{- end }}")
+	require.True(t, ok)
+	added := strings.Replace(entry, "- name: validate-", "- name: validate-again-", 1)
+	require.NoError(t, os.WriteFile(path, bytes.Replace(text, []byte(entry), []byte(entry+added), 1), 0o600))
+
+	_, err = i.helm.Upgrade(t.Context(), release, later, nil, wait)
+	require.NoError(t, err)
+	targets := i.targets(t)
+	require.Len(t, targets, 8)
+	for _, target := range targets {
+		assert.NotEmpty(t, target.CABundle, "of %s", target.Entry)
+		require.NoError(t, target.Send(t.Context(), true))
+	}
+
+	i.upgrade(t, nil)
+	i.requireAdmission(t, 7)
 }
 
 func TestUninstallLeavesTheSecretsAndNothingElse(t *testing.T) {
