@@ -36,10 +36,19 @@ func newBootstrapCommand() *cobra.Command {
  2. It puts the Secret's CA certificates into every entry of the webhook configurations, beside those that are there.
  3. It writes tls.crt, tls.key and ca.crt into the output folder.
 
+A renewal always makes a new CA; the old ones stay trusted until they expire. Servers load their files once, so roll the
+pods after a renewal that --force-renew asked for. Without an output folder no files are written: this is how to run it
+from outside the cluster, with a kubeconfig.
+
 It logs to stderr and ends with one line of JSON on stdout that says what was done.`,
 		Example: `  kthena-certgen bootstrap --namespace kthena-system --secret-name registry-webhook-certs-auto \
     --dns-name registry-webhook.kthena-system.svc --validating-webhook-configuration kthena-registry-validating-webhook \
-    --output-dir /etc/tls`,
+    --output-dir /etc/tls
+
+  # From your own machine: renew now, then roll the pods.
+  kthena-certgen bootstrap --kubeconfig ~/.kube/config --force-renew --namespace kthena-system \
+    --secret-name registry-webhook-certs-auto --dns-name registry-webhook.kthena-system.svc \
+    --validating-webhook-configuration kthena-registry-validating-webhook`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {
@@ -101,7 +110,7 @@ func (o *bootstrapOptions) pass(cfg *rest.Config, log *slog.Logger) (*bootstrap.
 			Now:          time.Now,
 			Log:          log,
 		},
-		Want: secret.Want{Spec: o.spec(), RenewBefore: o.renewBefore},
+		Want: secret.Want{Spec: o.spec(), RenewBefore: o.renewBefore, Force: o.forceRenew},
 		Dir:  o.outputDir,
 		Now:  time.Now,
 		Log:  log,

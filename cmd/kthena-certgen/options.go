@@ -34,6 +34,7 @@ type bootstrapOptions struct {
 	labels       map[string]string
 	validity     time.Duration
 	renewBefore  time.Duration
+	forceRenew   bool
 	keyAlgorithm string
 	keySize      int
 	timeout      time.Duration
@@ -51,6 +52,7 @@ func (o *bootstrapOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringToStringVar(&o.labels, "label", nil, "label key=value for the Secret; repeatable")
 	fs.DurationVar(&o.validity, "validity", gen.DefaultValidity, "life of a new CA and certificate, at least 1h")
 	fs.DurationVar(&o.renewBefore, "renew-before", 0, "remaining life below which the certificate is renewed; 0 is a third of the validity")
+	fs.BoolVar(&o.forceRenew, "force-renew", false, "renew a valid certificate now; for people, not for init containers: every run with it makes a new CA")
 	fs.StringVar(&o.keyAlgorithm, "key-algorithm", gen.ECDSA, "algorithm of new keys: "+strings.Join(gen.Algorithms, ", "))
 	fs.IntVar(&o.keySize, "key-size", 0, "size of new keys in bits: 256 or 384 for ECDSA, 2048, 3072 or 4096 for RSA; 0 is the smallest")
 	fs.DurationVar(&o.timeout, "timeout", 2*time.Minute, "limit for the whole pass")

@@ -185,24 +185,6 @@ func bitFlips(t *testing.T, n int) []mutant {
 	return all
 }
 
-// FuzzCheck looks for material on which Check panics or disagrees with a real handshake.
-func FuzzCheck(f *testing.F) {
-	b := mustGenerate(f, spec(gen.ECDSA, 0), now)
-	f.Add(b.CA, b.Cert, b.Key)
-	f.Add(b.Cert, b.CA, b.Key)
-	f.Add([]byte("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"), b.Cert, b.Key)
-	f.Add(b.CA, append(bytes.Clone(b.Cert), b.CA...), b.Key)
-	f.Fuzz(func(t *testing.T, ca, cert, key []byte) {
-		m := gen.Bundle{CA: ca, Cert: cert, Key: key}
-		r := gen.Check(m, names, now)
-		if r.OK() {
-			require.NoError(t, handshake(m, names, now))
-		} else {
-			require.Error(t, handshake(m, names, now), "%v", r.Faults)
-		}
-	})
-}
-
 func each(b gen.Bundle, edit func([]byte) []byte) gen.Bundle {
 	return gen.Bundle{CA: edit(b.CA), Cert: edit(b.Cert), Key: edit(b.Key)}
 }

@@ -30,7 +30,7 @@ const (
 )
 
 const (
-	refusedForeign   = "refused:foreign-" // and a gen.Code
+	refusedForeign   = "refused:foreign-" // and a gen.Code, or causeForced
 	refusedImmutable = "refused:immutable"
 )
 
@@ -58,26 +58,38 @@ func decide(s *corev1.Secret, r gen.Report, want Want, now time.Time) (decision,
 	before := want.Spec.RenewBefore(want.RenewBefore)
 	switch {
 	case s.Labels[LabelManagedBy] != ManagedBy:
-		if r.OK() {
-			return decision{outcome: Reused}, nil
-		}
-		return decision{}, &RefusedError{
-			Reason: refusedForeign + string(r.Faults[0].Code),
-			Detail: fmt.Sprintf("the Secret has no label %s=%s, so it is left alone, and its certificate cannot be used: %s", LabelManagedBy, ManagedBy, r.Faults[0]),
-			Remedy: fmt.Sprintf("repair the Secret, or have it made anew by: kubectl delete secret --namespace %s %s", s.Namespace, s.Name),
-		}
+		return decideForeign(s, r, want)
 	case !r.OK():
 		return decision{outcome: Repaired, cause: string(r.Faults[0].Code), detail: r.Faults[0].Detail}, nil
+	case want.Force:
+		return decision{outcome: Renewed, cause: causeForced, detail: "renewal was asked for"}, nil
 	case s.Type != corev1.SecretTypeTLS:
 		return decision{outcome: Repaired, cause: causeWrongType, detail: fmt.Sprintf("the Secret is of type %q", s.Type), keep: true}, nil
 	case len(s.Data) != 3:
 		return decision{outcome: Repaired, cause: causeKeys, detail: fmt.Sprintf("the Secret has %d keys besides the certificate's", len(s.Data)-3), keep: true}, nil
 	case left < before:
 		return decision{outcome: Renewed, cause: causeExpiring, detail: fmt.Sprintf("%s are left, renewal is due below %s", left.Round(time.Second), before)}, nil
-	case want.Force:
-		return decision{outcome: Renewed, cause: causeForced, detail: "renewal was asked for"}, nil
 	}
 	return decision{outcome: Reused}, nil
+}
+
+// decideForeign is decide for a Secret that is not ours.
+func decideForeign(s *corev1.Secret, r gen.Report, want Want) (decision, *RefusedError) {
+	refused := &RefusedError{Remedy: fmt.Sprintf("have it made anew by: kubectl delete secret --namespace %s %s", s.Namespace, s.Name)}
+	stranger := fmt.Sprintf("the Secret has no label %s=%s, so it is left alone", LabelManagedBy, ManagedBy)
+	switch {
+	case !r.OK():
+		refused.Reason = refusedForeign + string(r.Faults[0].Code)
+		refused.Detail = fmt.Sprintf("%s, and its certificate cannot be used: %s", stranger, r.Faults[0])
+		refused.Remedy = "repair the Secret, or " + refused.Remedy
+	case want.Force:
+		refused.Reason = refusedForeign + causeForced
+		refused.Detail = stranger + ", and cannot be renewed"
+		refused.Remedy = "replace its certificate yourself, or " + refused.Remedy
+	default:
+		return decision{outcome: Reused}, nil
+	}
+	return decision{}, refused
 }
 
 // replaceable reports whether the API lets the Secret be updated to what we want: neither the type nor anything of an

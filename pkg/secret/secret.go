@@ -50,7 +50,7 @@ type Want struct {
 	Spec gen.Spec
 	// RenewBefore is the remaining life below which the certificate is renewed; see gen.Spec.RenewBefore.
 	RenewBefore time.Duration
-	// Force renews a certificate of ours that is good.
+	// Force renews a certificate of ours that is good, and refuses one of somebody else.
 	Force bool
 }
 

@@ -224,6 +224,9 @@ func TestWhatIsNotOursIsNeverChanged(t *testing.T) {
 			res, err := s.Ensure(t.Context(), want)
 			if tc.want == "" {
 				require.NoError(t, err)
+				_, err := s.Ensure(t.Context(), secret.Want{Spec: want.Spec, Force: true})
+				require.EqualError(t, err, "ensuring secret "+s.Namespace+"/certs: refused:foreign-forced: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, "+
+					"so it is left alone, and cannot be renewed; replace its certificate yourself, or have it made anew by: kubectl delete secret --namespace "+s.Namespace+" certs")
 				assert.Equal(t, "reused", res.Reason)
 				assert.Equal(t, good, res.Bundle)
 			} else {

@@ -10,7 +10,10 @@
 // else trusts the CAs of all writers that have finished. A server that starts to serve a certificate only after its
 // writer has finished is trusted from its first connection on.
 //
-// Somebody else, such as Helm on a switch of modes, may remove the field. The next writer puts its CAs back.
+// Somebody else, such as Helm on a switch of modes, may remove the field. A writer that has read the entry before does not
+// learn of it, unless it writes and meets the conflict; the next writer puts its CAs back.
+//
+// The tests of package bootstrap walk every interleaving of several writers and a removal, and assert this.
 //
 // Writes are strategic merge patches of single caBundle fields, not server-side apply: two appliers that share an entry
 // of the list would keep the chart from ever dropping that entry.
