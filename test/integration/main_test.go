@@ -201,13 +201,7 @@ type outcome struct {
 func (s *site) bootstrap(ctx context.Context, t *testing.T, more ...string) *outcome {
 	t.Helper()
 	o := &outcome{dir: t.TempDir()}
-	args := append([]string{
-		"bootstrap", "--namespace", s.namespace, "--secret-name", s.secret,
-		"--dns-name", "webhook." + s.namespace + ".svc", "--dns-name", "webhook." + s.namespace + ".svc.cluster.local",
-		"--mutating-webhook-configuration", s.mutating, "--validating-webhook-configuration", s.validating,
-		"--output-dir", o.dir, "--kubeconfig", s.kubeconfig, "--timeout", "60s",
-	}, more...)
-	cmd := exec.CommandContext(ctx, certgen(t), args...)
+	cmd := exec.CommandContext(ctx, certgen(t), append(s.arguments(o.dir), more...)...)
 	cmd.Env = []string{}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var stdout, stderr bytes.Buffer
@@ -221,6 +215,16 @@ func (s *site) bootstrap(ctx context.Context, t *testing.T, more ...string) *out
 		assert.NoError(t, json.Unmarshal(stdout.Bytes(), o), stdout.String())
 	}
 	return o
+}
+
+// arguments are those of the chart's init container.
+func (s *site) arguments(dir string) []string {
+	return []string{
+		"bootstrap", "--namespace", s.namespace, "--secret-name", s.secret,
+		"--dns-name", "webhook." + s.namespace + ".svc", "--dns-name", "webhook." + s.namespace + ".svc.cluster.local",
+		"--mutating-webhook-configuration", s.mutating, "--validating-webhook-configuration", s.validating,
+		"--output-dir", dir, "--kubeconfig", s.kubeconfig, "--timeout", "60s",
+	}
 }
 
 func (o *outcome) requireDone(t *testing.T, want string) {

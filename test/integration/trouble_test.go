@@ -1,11 +1,8 @@
 package integration
 
 import (
-	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,34 +26,25 @@ type troubledProxy struct {
 	troubled atomic.Int32
 }
 
-func (p *troubledProxy) ca() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Certificate().Raw})
-}
+func (p *troubledProxy) ca() []byte { return caOf(p.Server) }
 
 func newTroubledProxy(t *testing.T, tr trouble) *troubledProxy {
 	t.Helper()
-	tlsConfig, err := rest.TLSConfigFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: cluster.Config.CAData}})
-	require.NoError(t, err)
-	target := &url.URL{Scheme: "https", Host: hostOf(t, cluster.Config)}
-	proxy := &httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport: &http.Transport{TLSClientConfig: tlsConfig},
-	}
 	p := &troubledProxy{}
 	var mu sync.Mutex
 	seen := map[string]bool{}
-	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	p.Server = newProxy(t, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
 		mu.Lock()
 		first := !seen[r.Method+r.URL.Path]
 		seen[r.Method+r.URL.Path] = true
 		mu.Unlock()
 		switch {
 		case !first && !tr.always:
-			proxy.ServeHTTP(w, r)
+			forward.ServeHTTP(w, r)
 		case tr.hangUp:
 			p.troubled.Add(1)
 			if tr.after {
-				proxy.ServeHTTP(httptest.NewRecorder(), r)
+				forward.ServeHTTP(httptest.NewRecorder(), r)
 			}
 			panic(http.ErrAbortHandler)
 		default:
@@ -66,8 +54,7 @@ func newTroubledProxy(t *testing.T, tr trouble) *troubledProxy {
 			}
 			w.WriteHeader(tr.status)
 		}
-	}))
-	t.Cleanup(p.Close)
+	})
 	return p
 }
 
