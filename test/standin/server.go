@@ -45,14 +45,14 @@ type places struct {
 func serve(ctx context.Context, servers []server, places places, log *slog.Logger) error {
 	tlsConfigs := make([]*tls.Config, len(servers))
 	for i, s := range servers {
-		var err error
-		tlsConfigs[i], err = s.loadTLS(ctx, fileTimeout)
-		if ctx.Err() != nil {
+		config, err := s.loadTLS(ctx, fileTimeout)
+		switch {
+		case ctx.Err() != nil:
 			return nil // told to end before there was anything to serve
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
+		tlsConfigs[i] = config
 	}
 	listeners, err := places.listen(servers)
 	if err != nil {

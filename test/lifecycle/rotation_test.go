@@ -1,0 +1,109 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/volcano-sh/kthena-certgen/internal/probe"
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+// rate is the number of objects a second that are sent while certificates rotate. A busy machine manages fewer.
+const rate = 150
+
+var rotations = flag.Int("rotations", 2, "rotations in a row under load")
+
+// A rotation renews the certificates of all components by hand and rolls their pods. More of them than gen.MaxCAs push the
+// first CAs out of the bundles again.
+func TestNoAdmissionRequestFailsWhileCertificatesRotate(t *testing.T) {
+	namespace := install(t)
+	p := probe.Start(t.Context(), targets(t, namespace), rate)
+	seen := map[string]bool{}
+	for range *rotations {
+		for _, c := range components {
+			var line struct{ Reason, CAFingerprint, Files string }
+			require.NoError(t, json.Unmarshal([]byte(c.bootstrap(t, namespace, "--force-renew")), &line))
+			require.Equal(t, "renewed:forced", line.Reason)
+			require.Equal(t, "none", line.Files)
+			require.False(t, seen[line.CAFingerprint], "every renewal makes a new CA")
+			seen[line.CAFingerprint] = true
+		}
+		restart(t, namespace)
+	}
+	t.Logf("%d rotations of %d components with %d replicas each", *rotations, len(components), replicas)
+	assertNoneFailed(t, p.Stop())
+	for _, target := range targets(t, namespace) {
+		live, malformed := gen.ParseCertificates(target.CABundle)
+		assert.Zero(t, malformed)
+		assert.Len(t, live, min(*rotations+1, gen.MaxCAs), "%s", target.Entry)
+	}
+}
+
+func TestAWipedBundleIsMadeGoodByTheNextBootstrap(t *testing.T) {
+	namespace := install(t)
+	all := targets(t, namespace)
+	registry, first := components[0], all[0]
+	require.Equal(t, registry.deployment, first.Component)
+	require.NoError(t, first.Send(t.Context(), true))
+
+	client := cluster.Client.AdmissionregistrationV1().MutatingWebhookConfigurations()
+	config, err := client.Get(t.Context(), first.Configuration, metav1.GetOptions{})
+	require.NoError(t, err)
+	for i := range config.Webhooks {
+		config.Webhooks[i].ClientConfig.CABundle = nil
+	}
+	_, err = client.Update(t.Context(), config, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return first.Send(t.Context(), true) != nil }, 30*time.Second, 5*time.Millisecond, "the loss shows")
+
+	begun := time.Now()
+	registry.bootstrap(t, namespace)
+	ended := time.Now()
+	require.Eventually(t, func() bool { return first.Send(t.Context(), true) == nil }, 30*time.Second, time.Millisecond)
+	t.Logf("the bootstrap took %s; the first request was answered %s after its end", ended.Sub(begun).Round(time.Millisecond), time.Since(ended).Round(time.Millisecond))
+	p := probe.Start(t.Context(), all, rate)
+	restart(t, namespace)
+	assertNoneFailed(t, p.Stop())
+}
+
+func TestALostSecretAndARollingRestartFailNoRequest(t *testing.T) {
+	namespace := install(t)
+	secrets := cluster.Client.CoreV1().Secrets(namespace)
+	for name, lose := range map[string]func(s *corev1.Secret) error{
+		"deleted": func(s *corev1.Secret) error { return secrets.Delete(t.Context(), s.Name, metav1.DeleteOptions{}) },
+		"emptied": func(s *corev1.Secret) error {
+			for key := range s.Data {
+				s.Data[key] = nil
+			}
+			_, err := secrets.Update(t.Context(), s, metav1.UpdateOptions{})
+			return err
+		},
+		"replaced by garbage": func(s *corev1.Secret) error {
+			for key := range s.Data {
+				s.Data[key] = []byte("garbage")
+			}
+			_, err := secrets.Update(t.Context(), s, metav1.UpdateOptions{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Each case begins with what the one before has made good.
+			list, err := secrets.List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=kthena-certgen"})
+			require.NoError(t, err)
+			require.Len(t, list.Items, len(components))
+			p := probe.Start(t.Context(), targets(t, namespace), rate)
+			for _, s := range list.Items {
+				assert.NoError(t, lose(&s))
+			}
+			restart(t, namespace)
+			assertNoneFailed(t, p.Stop())
+		})
+	}
+}
