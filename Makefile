@@ -15,7 +15,8 @@ export CGO_ENABLED := 0
 ##@ Try it
 
 .PHONY: demo
-demo: controlplane build ## Install the chart on a local API server and show every webhook at work (KEEP=1 leaves it running)
+demo: build ## Install the chart on a local API server and show every webhook at work (KEEP=1 leaves it running)
+	@$(GO) run ./hack/controlplane servers controllers >/dev/null
 	@bin/demo $(if $(KEEP),--keep)
 
 ##@ Develop
