@@ -35,6 +35,7 @@ func TestArgumentsOfCertgen(t *testing.T) {
 			}
 			want = append(want, c.configurations...)
 			want = append(want,
+				"--await-annotation=certgen.kthena.volcano.sh/mode=auto",
 				"--output-dir=/certs",
 				"--validity=87600h",
 				"--renew-before=0s",

@@ -180,3 +180,26 @@ func TestWithoutWebhooksNothingOfThemIsLeft(t *testing.T) {
 
 const webhooksOff = `{registry: {controllerManager: {webhook: {enabled: false}}}, workload: {controllerManager: {webhook: {enabled: false}}},
 	networking: {kthenaRouter: {webhook: {enabled: false}}}}`
+
+// certgen waits for the annotation, so each configuration that it is to change must have it in auto mode, and none in another,
+// where a switch to auto mode has to bring it.
+func TestTheAnnotationThatCertgenWaitsForIsThereInAutoModeOnly(t *testing.T) {
+	const annotation = "certgen.kthena.volcano.sh/mode"
+	for mode, values := range map[string]string{"auto": "{}", "cert-manager": "{global: {certManagementMode: cert-manager}}", "manual": manual(t, "")} {
+		t.Run(mode, func(t *testing.T) {
+			want := ""
+			if mode == "auto" {
+				want = "auto"
+			}
+			configurations := 0
+			for _, o := range render(t, values) {
+				if !strings.HasSuffix(o.GetObjectKind().GroupVersionKind().Kind, "WebhookConfiguration") {
+					continue
+				}
+				configurations++
+				assert.Equal(t, want, o.GetAnnotations()[annotation], o.GetName())
+			}
+			assert.Equal(t, 4, configurations)
+		})
+	}
+}

@@ -118,7 +118,7 @@ func (o *bootstrapOptions) pass(cfg *rest.Config, log *slog.Logger) (*bootstrap.
 	add := func(api webhook.API, kind string, names []string) {
 		for _, name := range names {
 			pass.Configurations = append(pass.Configurations, &webhook.Configuration{
-				API: api, Kind: kind, Name: name, FieldManager: fieldManager, Now: time.Now, Log: log,
+				API: api, Kind: kind, Name: name, Annotations: o.annotations, FieldManager: fieldManager, Now: time.Now, Log: log,
 			})
 		}
 	}

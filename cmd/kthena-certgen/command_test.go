@@ -43,6 +43,7 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		"a folder that is a file":            {[]string{"--output-dir=" + file}, "--output-dir: an existing folder that can be written to is needed: open " + file + ": not a directory" + hint},
 		"a folder that cannot be written to": {[]string{"--output-dir=/proc/self"}, "--output-dir: an existing folder that can be written to is needed: open /proc/self/..check."},
 		"a malformed label":                  {[]string{"--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`},
+		"a malformed annotation":             {[]string{"--await-annotation=a b=c"}, `--await-annotation "a b" is not an annotation's key: name part must consist of`},
 		"a label without a value":            {[]string{"--label=a"}, `invalid argument "a" for "--label" flag: a must be formatted as key=value` + hint},
 		"a negative validity":                {[]string{"--validity=-1h"}, "--validity: a validity of -1h0m0s is not allowed: use 1h to 876000h" + hint},
 		"a validity below an hour":           {[]string{"--validity=59m"}, "--validity: a validity of 59m0s is not allowed: use 1h to 876000h" + hint},

@@ -30,6 +30,7 @@ type bootstrapOptions struct {
 	dnsNames     []string
 	mutating     []string
 	validating   []string
+	annotations  map[string]string
 	outputDir    string
 	labels       map[string]string
 	validity     time.Duration
@@ -48,6 +49,7 @@ func (o *bootstrapOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.dnsNames, "dns-name", nil, "DNS name that the server is called by; repeatable, at least one is required")
 	fs.StringSliceVar(&o.mutating, "mutating-webhook-configuration", nil, "MutatingWebhookConfiguration whose entries must trust the CA; repeatable")
 	fs.StringSliceVar(&o.validating, "validating-webhook-configuration", nil, "ValidatingWebhookConfiguration whose entries must trust the CA; repeatable")
+	fs.StringToStringVar(&o.annotations, "await-annotation", nil, "annotation key=value that the webhook configurations must have before they are changed; repeatable")
 	fs.StringVar(&o.outputDir, "output-dir", "", "existing folder to write tls.crt, tls.key and ca.crt to; none are written when empty")
 	fs.StringToStringVar(&o.labels, "label", nil, "label key=value for the Secret; repeatable")
 	fs.DurationVar(&o.validity, "validity", gen.DefaultValidity, "life of a new CA and certificate, at least 1h")
@@ -92,6 +94,11 @@ func (o *bootstrapOptions) validate() error {
 			if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
 				return fmt.Errorf("%s %q is not a name: %s", flag, name, problems[0])
 			}
+		}
+	}
+	for key := range o.annotations {
+		if problems := validation.IsQualifiedName(key); len(problems) > 0 {
+			return fmt.Errorf("--await-annotation %q is not an annotation's key: %s", key, problems[0])
 		}
 	}
 	if problems := metav1validation.ValidateLabels(o.labels, field.NewPath("--label")); len(problems) > 0 {

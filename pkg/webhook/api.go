@@ -19,6 +19,7 @@ type API interface {
 // Snapshot is what Trust has to know of a configuration.
 type Snapshot struct {
 	ResourceVersion string
+	Annotations     map[string]string
 	Entries         []Entry
 }
 
@@ -37,7 +38,7 @@ type Client[T any] interface {
 // MutatingAPI is the API of mutating webhook configurations.
 func MutatingAPI(c Client[*admissionv1.MutatingWebhookConfiguration]) API {
 	return api[*admissionv1.MutatingWebhookConfiguration]{c, func(o *admissionv1.MutatingWebhookConfiguration) *Snapshot {
-		s := &Snapshot{ResourceVersion: o.ResourceVersion}
+		s := &Snapshot{ResourceVersion: o.ResourceVersion, Annotations: o.Annotations}
 		for _, w := range o.Webhooks {
 			s.Entries = append(s.Entries, Entry{w.Name, w.ClientConfig.CABundle})
 		}
@@ -48,7 +49,7 @@ func MutatingAPI(c Client[*admissionv1.MutatingWebhookConfiguration]) API {
 // ValidatingAPI is the API of validating webhook configurations.
 func ValidatingAPI(c Client[*admissionv1.ValidatingWebhookConfiguration]) API {
 	return api[*admissionv1.ValidatingWebhookConfiguration]{c, func(o *admissionv1.ValidatingWebhookConfiguration) *Snapshot {
-		s := &Snapshot{ResourceVersion: o.ResourceVersion}
+		s := &Snapshot{ResourceVersion: o.ResourceVersion, Annotations: o.Annotations}
 		for _, w := range o.Webhooks {
 			s.Entries = append(s.Entries, Entry{w.Name, w.ClientConfig.CABundle})
 		}

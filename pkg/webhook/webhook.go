@@ -25,6 +25,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,6 +50,10 @@ type Configuration struct {
 	API  API
 	Kind string
 	Name string
+	// Annotations are what the configuration must have before it is touched; it is waited for until then. A switch of modes
+	// sets one in the same request in which it removes the bundle of the old mode, so that a CA which is put in afterwards
+	// stays.
+	Annotations map[string]string
 	// FieldManager is the name that the API server records changes under.
 	FieldManager string
 	// Now is the clock.
@@ -68,30 +74,43 @@ type Result struct {
 	Patched bool `json:"patched"`
 }
 
-// Load reads the configuration and waits until it exists or ctx ends. To call it is optional: it lets a caller read
+// Load reads the configuration and waits until it exists with its annotations, or ctx ends. To call it is optional: it lets a caller read
 // ahead while the CA set is not known yet.
 func (c *Configuration) Load(ctx context.Context) error {
 	waiting := false
 	backoff := appearance
 	for {
 		s, err := c.API.Get(ctx, c.Name)
-		if err == nil {
-			c.loaded = s
-			return nil
-		}
-		if !apierrors.IsNotFound(err) {
+		missing := "does not exist"
+		switch {
+		case err == nil:
+			if missing = c.lacking(s); missing == "" {
+				c.loaded = s
+				return nil
+			}
+		case !apierrors.IsNotFound(err):
 			return fmt.Errorf("getting %s %s: %w", c.Kind, c.Name, err)
 		}
 		if !waiting {
-			c.Log.Info("waiting for webhook configuration", "kind", c.Kind, "name", c.Name)
+			c.Log.Info("waiting for webhook configuration", "kind", c.Kind, "name", c.Name, "reason", missing)
 			waiting = true
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s %s, which does not exist: %w", c.Kind, c.Name, context.Cause(ctx))
+			return fmt.Errorf("waiting for %s %s, which %s: %w", c.Kind, c.Name, missing, context.Cause(ctx))
 		case <-time.After(backoff.Step()):
 		}
 	}
+}
+
+// lacking says which of the annotations s lacks, empty when it has them all.
+func (c *Configuration) lacking(s *Snapshot) string {
+	for _, key := range slices.Sorted(maps.Keys(c.Annotations)) {
+		if s.Annotations[key] != c.Annotations[key] {
+			return fmt.Sprintf("lacks the annotation %s=%s", key, c.Annotations[key])
+		}
+	}
+	return ""
 }
 
 // Trust makes every entry of the configuration trust the CAs of set that have not expired. It writes nothing when they

@@ -179,10 +179,34 @@ func TestAConfigurationThatAppearsLaterIsWaitedFor(t *testing.T) {
 		_, err := c.Trust(t.Context(), set)
 		done <- err
 	}()
-	assert.Contains(t, <-logged, `msg="waiting for webhook configuration" kind=ValidatingWebhookConfiguration name=appears-later`)
+	assert.Contains(t, <-logged, `msg="waiting for webhook configuration" kind=ValidatingWebhookConfiguration name=appears-later reason="does not exist"`)
 	create(t, c.Name, nil)
 	require.NoError(t, <-done)
 	assert.Equal(t, gen.EncodeCertificates(set), entries(t, c)[0].CABundle)
+}
+
+// Helm removes the bundle of another mode in the request in which it sets the annotation. A CA that was put in before would be
+// removed with it.
+func TestAnAnnotationIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	set := newCAs(t, 2)
+	c := newConfiguration(t, webhook.Validating, gen.EncodeCertificates(set[1:]))
+	c.Annotations = map[string]string{"mode": "auto"}
+	logged := make(chan string, 1)
+	c.Log = slog.New(slog.NewTextHandler(lineWriter(logged), nil))
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Trust(t.Context(), set[:1])
+		done <- err
+	}()
+	assert.Contains(t, <-logged, `reason="lacks the annotation mode=auto"`)
+	assert.Equal(t, gen.EncodeCertificates(set[1:]), entries(t, c)[0].CABundle, "nothing is written before")
+	change(t, c.Name, func(o *admissionv1.ValidatingWebhookConfiguration) {
+		o.Annotations["mode"] = "auto"
+		o.Webhooks[0].ClientConfig.CABundle = nil
+	})
+	require.NoError(t, <-done)
+	assert.Equal(t, gen.EncodeCertificates(set[:1]), entries(t, c)[0].CABundle)
 }
 
 func TestWaitingEndsWithTheContext(t *testing.T) {
@@ -195,6 +219,9 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 		_, err := c.Trust(ctx, nil)
 		require.EqualError(t, err, "waiting for MutatingWebhookConfiguration x, which does not exist: timed out after 1m0s: context deadline exceeded")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+		c.API, c.Annotations = &countingAPI{}, map[string]string{"b": "c", "a": "d"}
+		_, err = c.Trust(ctx, nil)
+		require.EqualError(t, err, "waiting for MutatingWebhookConfiguration x, which lacks the annotation a=d: timed out after 1m0s: context deadline exceeded")
 		assert.Less(t, api.gets, 60, "it asks at most about every second")
 		assert.Greater(t, api.gets, 25, "and at least every few seconds")
 	})

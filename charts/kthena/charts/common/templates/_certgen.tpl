@@ -1,4 +1,13 @@
 {{/*
+Annotation that says that certgen keeps the CA of a webhook configuration. Helm applies Deployments first: on a switch from
+another mode a new pod's certgen could put its CA in just before Helm removes that mode's bundle. Helm sets the annotation in
+the request that removes the bundle, and certgen waits for it. Takes: nothing.
+*/}}
+{{- define "kthena.certgen.annotation" -}}
+certgen.kthena.volcano.sh/mode
+{{- end }}
+
+{{/*
 Item of initContainers that makes sure of a certificate in auto mode: it ensures the Secret, puts its CA into the webhook
 configurations and writes the files. Its settings are arguments, so that they are seen in the pod.
 Takes: component and, beside it,
@@ -26,6 +35,9 @@ Takes: component and, beside it,
     {{- end }}
     {{- range .validating }}
     - --validating-webhook-configuration={{ . }}
+    {{- end }}
+    {{- if or .mutating .validating }}
+    - --await-annotation={{ include "kthena.certgen.annotation" . }}=auto
     {{- end }}
     - --output-dir=/certs
     - --validity={{ $certgen.validity }}

@@ -51,6 +51,9 @@ name: {{ .configuration }}
 {{- if eq .ctx.Values.global.certManagementMode "cert-manager" }}
 annotations:
   cert-manager.io/inject-ca-from: {{ .ctx.Release.Namespace }}/{{ include "kthena.webhook.certificate" .ctx }}-cert
+{{- else if eq .ctx.Values.global.certManagementMode "auto" }}
+annotations:
+  {{ include "kthena.certgen.annotation" . }}: auto
 {{- end }}
 labels:
   {{- include "kthena.labels" . | nindent 2 }}
