@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +18,9 @@ import (
 // buildFlags are the flags of go build that do not depend on a version. -v makes go name each package it compiles, which is what
 // progress is told from.
 var buildFlags = []string{"-trimpath", "-buildvcs=false", "-v"}
+
+// stripFlags are the linker's flags that leave out what only a debugger needs.
+var stripFlags = []string{"-s", "-w"}
 
 // versionPackage holds the variables that Kubernetes' programs take their version from. Without them a server calls itself
 // v0.0.0-master, which charts refuse.
@@ -99,11 +103,34 @@ func (g group) build(ctx context.Context, root, dir string, progress io.Writer) 
 			return err
 		}
 	}
+	if g.crds != "" {
+		if err := copyCRDs(ctx, module, g.crds, filepath.Join(unfinished, crdsDir)); err != nil {
+			return err
+		}
+	}
 	return os.Rename(unfinished, dir)
+}
+
+// copyCRDs copies the definitions of the module named source, which the module in the folder module requires, to the new folder dir.
+func copyCRDs(ctx context.Context, module, source, dir string) error {
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", source)
+	list.Dir, list.Env = module, environment()
+	found, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("asking go for the folder of %s: %w", source, err)
+	}
+	crds := filepath.Join(strings.TrimSpace(string(found)), "deploy", "crds")
+	if err := os.CopyFS(dir, os.DirFS(crds)); err != nil {
+		return fmt.Errorf("copying the definitions of %s: %w", source, err)
+	}
+	return nil
 }
 
 // ldflags returns the linker's flags for the programs of the group, whose module lies in the folder module.
 func (g group) ldflags(module string) (string, error) {
+	if g.versioned == "" {
+		return strings.Join(stripFlags, " "), nil
+	}
 	gomod, err := os.ReadFile(filepath.Join(module, "go.mod"))
 	if err != nil {
 		return "", fmt.Errorf("reading the versions of the control plane's %s: %w", g.name, err)
@@ -121,7 +148,7 @@ func versionFlags(gomod, module string) (string, error) {
 	if len(parts) != 3 {
 		return "", fmt.Errorf("go.mod: version %q of %s does not have three parts", version, module)
 	}
-	flags := []string{"-s", "-w"}
+	flags := slices.Clone(stripFlags)
 	for _, kv := range []string{"gitVersion=" + version, "gitMajor=" + parts[0], "gitMinor=" + parts[1], "gitTreeState=clean"} {
 		flags = append(flags, "-X", versionPackage+"."+kv)
 	}

@@ -132,9 +132,38 @@ func TestEnsure(t *testing.T) {
 		assert.EqualError(t, err, "HELLO_ASSETS: finding the control plane's hello: stat "+filepath.Join(dir, "hello")+": no such file or directory")
 	})
 
+	t.Run("the definitions of a module are copied beside the programs", func(t *testing.T) {
+		root := repository(t)
+		write(t, filepath.Join(root, "tools/hello/kubernetes/deploy/crds/things.yaml"), "kind: CustomResourceDefinition\n")
+		defining := hello
+		defining.crds = "k8s.io/kubernetes"
+		dir, err := defining.ensure(t.Context(), io.Discard)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"crds", "hello"}, entries(t, dir))
+		assert.Equal(t, []string{"things.yaml"}, entries(t, filepath.Join(dir, "crds")))
+		without, err := hello.dir(root)
+		require.NoError(t, err)
+		assert.NotEqual(t, without, dir)
+	})
+	t.Run("a module without definitions is reported", func(t *testing.T) {
+		root := repository(t)
+		defining := hello
+		defining.crds = "k8s.io/kubernetes"
+		_, err := defining.ensure(t.Context(), io.Discard)
+		assert.EqualError(t, err, "building the control plane's hello: copying the definitions of k8s.io/kubernetes: "+
+			"stat .: no such file or directory")
+		assert.Equal(t, []string{"hello.lock"}, entries(t, outputs(root)))
+	})
+	t.Run("a group without a version to report is only stripped", func(t *testing.T) {
+		plain := hello
+		plain.versioned = ""
+		flags, err := plain.ldflags(t.TempDir())
+		require.NoError(t, err)
+		assert.Equal(t, "-s -w", flags)
+	})
 	t.Run("an unknown group is refused", func(t *testing.T) {
 		_, err := Ensure(t.Context(), []string{"scheduler"}, io.Discard)
-		assert.EqualError(t, err, `there is no group "scheduler": it must be one of servers, controllers`)
+		assert.EqualError(t, err, `there is no group "scheduler": it must be one of servers, controllers, certmanager`)
 	})
 }
 

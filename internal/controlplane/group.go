@@ -21,6 +21,9 @@ const (
 	Servers = "servers"
 	// Controllers is the program controllers: Kubernetes' own controllers for Deployments, endpoints, namespaces and the like.
 	Controllers = "controllers"
+	// CertManager is the program certmanager, cert-manager's controllers and CA injector, and the folder crds with the
+	// definitions of cert-manager's kinds.
+	CertManager = "certmanager"
 )
 
 // assetsEnv names a folder with kube-apiserver and etcd that is used instead of building them: the variable that
@@ -32,9 +35,11 @@ type group struct {
 	name     string
 	module   string            // folder of the module, below the root of the repository
 	programs map[string]string // file name to main package
-	// versioned is the module whose version the programs report as Kubernetes'.
+	// versioned is the module whose version the programs report as Kubernetes', if any.
 	versioned string
-	override  string // environment variable that names a folder to use instead, if any
+	// crds is the module whose folder deploy/crds is copied beside the programs, if any.
+	crds     string
+	override string // environment variable that names a folder to use instead, if any
 }
 
 var groups = []group{
@@ -54,7 +59,16 @@ var groups = []group{
 		programs:  map[string]string{"controllers": "./controllers"},
 		versioned: "k8s.io/kubernetes",
 	},
+	{
+		name:     CertManager,
+		module:   "hack/controlplane/certmanager",
+		programs: map[string]string{"certmanager": "./certmanager"},
+		crds:     "github.com/cert-manager/cert-manager",
+	},
 }
+
+// crdsDir is the name of the folder of definitions in the folder of a group.
+const crdsDir = "crds"
 
 // Groups returns the names of all groups.
 func Groups() []string {
@@ -111,9 +125,13 @@ func (g group) overridden() (dir string, ok bool, err error) {
 	return dir, true, nil
 }
 
-// complete reports as an error a program that is missing in dir.
+// complete reports as an error what is missing in dir.
 func (g group) complete(dir string) error {
-	for _, name := range g.names() {
+	want := g.names()
+	if g.crds != "" {
+		want = append(want, crdsDir)
+	}
+	for _, name := range want {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("finding the control plane's %s: %w", g.name, err)
 		}

@@ -35,6 +35,9 @@ func (g group) dir(root string) (string, error) {
 	for _, name := range g.names() {
 		fmt.Fprintf(h, "%q %q\n", name, g.programs[name])
 	}
+	if g.crds != "" {
+		fmt.Fprintf(h, "%q %q\n", crdsDir, g.crds)
+	}
 	for _, file := range files {
 		text, err := os.ReadFile(filepath.Join(module, file))
 		if err != nil {
