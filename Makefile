@@ -35,6 +35,15 @@ test: controlplane build ## Run every test, on a real API server
 	@$(GO) vet ./...
 	@$(GO) test -timeout 15m ./...
 
+.PHONY: rotation
+rotation: controlplane build ## Renew every certificate ten times under load (about three minutes)
+	@$(GO) test -v ./test/lifecycle -run Rotate -args -rotations 10
+
+.PHONY: fuzz
+fuzz: ## Look for stored material that breaks the checks (30 seconds)
+	@$(GO) test ./pkg/gen -run '^$$' -fuzz FuzzCheck -fuzztime 15s -fuzzminimizetime 1x
+	@$(GO) test ./pkg/bootstrap -run '^$$' -fuzz FuzzStoredSecret -fuzztime 15s -fuzzminimizetime 1x
+
 .PHONY: golden
 golden: ## Write the golden files anew from what the code does now
 	@$(GO) test ./charts -update
@@ -51,6 +60,7 @@ docs: ## Write the chart's README anew from the comments in its values
 tidy: ## Tidy the Go modules
 	@$(GO) mod tidy
 	@cd hack/controlplane/kubernetes && $(GO) mod tidy
+	@cd hack/controlplane/certmanager && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy
 
 .PHONY: clean

@@ -91,8 +91,9 @@ func TestNoAdmissionRequestFailsDuring(t *testing.T) {
 			p := probe.Start(t.Context(), i.targets(t), 40)
 			step.do(t)
 			report := p.Stop()
-			t.Logf("%d sent in %s, %d failed, longest gap %s", report.Sent, report.Duration.Round(time.Millisecond), report.Failed, report.LongestGap)
-			assert.Zero(t, report.Failed, "%q", report.Errors)
+			t.Logf("%d sent in %s, %d failed, %d of them on a connection that was being closed, longest gap %s", report.Sent, report.Duration.Round(time.Millisecond), report.Failed, report.Closed, report.LongestGap)
+			assert.Zero(t, report.Broken(), "%q", report.Errors)
+			assert.LessOrEqual(t, report.Closed, report.ClosedLimit(), "%q", report.Errors)
 			assert.Positive(t, report.Sent)
 		})
 		if !ok {
@@ -114,10 +115,12 @@ func TestAnEntryThatAnUpgradeAddsGetsItsCA(t *testing.T) {
 	path := filepath.Join(later, "charts", "workload", "templates", "_webhooks.tpl")
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	entry, _, ok := strings.Cut(string(text[bytes.Index(text, []byte("- name: ")):]), "{{- end }}")
-	require.True(t, ok)
-	added := strings.Replace(entry, "- name: validate-", "- name: validate-again-", 1)
-	require.NoError(t, os.WriteFile(path, bytes.Replace(text, []byte(entry), []byte(entry+added), 1), 0o600))
+	_, after, found := strings.Cut(string(text), "- name: validate-")
+	require.True(t, found)
+	entry, _, found := strings.Cut(after, "{{- end }}")
+	require.True(t, found)
+	both := entry + "- name: validate-again-" + entry
+	require.NoError(t, os.WriteFile(path, bytes.Replace(text, []byte(entry), []byte(both), 1), 0o600))
 
 	_, err = i.helm.Upgrade(t.Context(), release, later, nil, wait)
 	require.NoError(t, err)

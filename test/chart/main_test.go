@@ -28,6 +28,10 @@ const (
 	release  = "kthena"
 )
 
+// volumeDelay is short so that a test of renewal does not take minutes. Kthena's servers load their files once, so nothing else
+// depends on it.
+const volumeDelay = time.Second
+
 // The cluster and its pods, shared by the tests of this package. The names of webhook configurations belong to the whole
 // cluster, so one release is there at a time and no test is parallel.
 var (
@@ -47,10 +51,13 @@ func run(m *testing.M) int {
 	if err := crds.Install(ctx, c.Config); err != nil {
 		return failed(err)
 	}
+	if err := c.StartCertManager(ctx); err != nil {
+		return failed(err)
+	}
 	standin := filepath.Join("..", "..", "bin", "standin")
 	k, err := c.RunPods(ctx, localcluster.PodOptions{Images: localcluster.Images{
 		"kthena-certgen": filepath.Join("..", "..", "bin", "kthena-certgen"), "kthena-controller-manager": standin, "kthena-router": standin,
-	}})
+	}, VolumeDelay: volumeDelay})
 	if err != nil {
 		return failed(fmt.Errorf("%w (run make build first)", err))
 	}
@@ -72,6 +79,14 @@ type installation struct {
 // install installs the chart and waits until it is ready. The release goes away with the test.
 func install(t *testing.T, values map[string]any) *installation {
 	t.Helper()
+	i := prepare(t)
+	i.install(t, values)
+	return i
+}
+
+// prepare makes the namespace of a release, which goes away with the test.
+func prepare(t *testing.T) *installation {
+	t.Helper()
 	ns, err := cluster.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		GenerateName: "kthena-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
 	}}, metav1.CreateOptions{})
@@ -80,9 +95,14 @@ func install(t *testing.T, values map[string]any) *installation {
 	require.NoError(t, err)
 	i := &installation{client, ns.Name}
 	t.Cleanup(func() { i.uninstall(t) })
-	_, err = client.Install(t.Context(), release, chartDir, values, wait)
-	require.NoError(t, err)
 	return i
+}
+
+// install installs the chart and waits until it is ready.
+func (i *installation) install(t *testing.T, values map[string]any) {
+	t.Helper()
+	_, err := i.helm.Install(t.Context(), release, chartDir, values, wait)
+	require.NoError(t, err)
 }
 
 var wait = helm.ReleaseOptions{Wait: true, Timeout: 2 * time.Minute}

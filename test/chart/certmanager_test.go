@@ -1,0 +1,139 @@
+package chart
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/volcano-sh/kthena-certgen/internal/helm"
+	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+func TestCertManagerModeIsReadyWithoutARestart(t *testing.T) {
+	for _, n := range []int{1, 3} {
+		t.Run(fmt.Sprintf("with %d replicas", n), func(t *testing.T) {
+			i := install(t, inMode(certManager, n))
+			i.requireNoRestarts(t)
+			i.requireAdmission(t, 7)
+			for subchart := range subcharts {
+				i.requireChain(t, subchart+"-webhook-certs", subchart+"-webhook-ca", subchart+"-webhook."+i.namespace+".svc", subchart+"-webhook."+i.namespace+".svc.cluster.local")
+			}
+		})
+	}
+}
+
+func TestTheUsersOwnIssuerSigns(t *testing.T) {
+	for _, kind := range []string{"Issuer", "ClusterIssuer"} {
+		t.Run("of kind "+kind, func(t *testing.T) {
+			i := prepare(t)
+			i.createIssuer(t, kind, "company")
+			i.install(t, merged(inMode(certManager, 1), map[string]any{"global": map[string]any{"certManager": map[string]any{
+				"issuerRef": map[string]any{"name": "company", "kind": kind},
+			}}}))
+			i.requireAdmission(t, 7)
+			i.requireChain(t, "registry-webhook-certs", "company", "registry-webhook."+i.namespace+".svc")
+		})
+	}
+}
+
+func TestARenewedCertificateIsServedAfterARestart(t *testing.T) {
+	i := install(t, inMode(certManager, 3))
+	secrets := cluster.Client.CoreV1().Secrets(i.namespace)
+	before, err := secrets.Get(t.Context(), "registry-webhook-certs", metav1.GetOptions{})
+	require.NoError(t, err)
+	t.Log(i.measure(t, step{"a renewed certificate and a rolling restart", false, func(t *testing.T) {
+		// cert-manager issues anew what is missing, as it does at the end of a certificate's life.
+		require.NoError(t, secrets.Delete(t.Context(), before.Name, metav1.DeleteOptions{}))
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			after, err := secrets.Get(t.Context(), before.Name, metav1.GetOptions{})
+			require.NoError(c, err)
+			assert.NotEqual(c, before.Data[corev1.TLSCertKey], after.Data[corev1.TLSCertKey])
+			assert.Equal(c, before.Data["ca.crt"], after.Data["ca.crt"], "the root stays")
+		}, time.Minute, 50*time.Millisecond)
+		i.restart(t)
+	}}))
+}
+
+// requireChain requires that a Secret of cert-manager's holds a server certificate for the names, signed by the CA named root.
+func (i *installation) requireChain(t *testing.T, secret, root string, names ...string) {
+	t.Helper()
+	s, err := cluster.Client.CoreV1().Secrets(i.namespace).Get(t.Context(), secret, metav1.GetOptions{})
+	require.NoError(t, err)
+	chain, _ := gen.ParseCertificates(s.Data[corev1.TLSCertKey])
+	cas, _ := gen.ParseCertificates(s.Data["ca.crt"])
+	require.NotEmpty(t, chain)
+	require.Len(t, cas, 1)
+	assert.Equal(t, root, cas[0].Subject.CommonName)
+	assert.True(t, cas[0].IsCA)
+	assert.False(t, chain[0].IsCA)
+	roots := x509.NewCertPool()
+	roots.AddCert(cas[0])
+	for _, name := range names {
+		_, err := chain[0].Verify(x509.VerifyOptions{DNSName: name, Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+		assert.NoError(t, err)
+	}
+}
+
+// createIssuer makes an issuer with a CA of its own, whose common name is the issuer's.
+func (i *installation) createIssuer(t *testing.T, kind, name string) {
+	t.Helper()
+	namespace := i.namespace
+	if kind == "ClusterIssuer" {
+		namespace = localcluster.CertManagerNamespace
+	}
+	i.apply(t, namespace, "issuers", "Issuer", name+"-root", map[string]any{"selfSigned": map[string]any{}})
+	i.apply(t, namespace, "certificates", "Certificate", name, map[string]any{
+		"secretName": name, "isCA": true, "commonName": name, "issuerRef": map[string]any{"name": name + "-root"},
+	})
+	spec := map[string]any{"ca": map[string]any{"secretName": name}}
+	if kind == "ClusterIssuer" {
+		i.apply(t, "", "clusterissuers", kind, name, spec)
+		return
+	}
+	i.apply(t, namespace, "issuers", kind, name, spec)
+}
+
+// apply creates an object of cert-manager's, which goes away with the test.
+func (i *installation) apply(t *testing.T, namespace, resource, kind, name string, spec map[string]any) {
+	t.Helper()
+	client, err := dynamic.NewForConfig(cluster.Config)
+	require.NoError(t, err)
+	object := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
+	object.SetAPIVersion("cert-manager.io/v1")
+	object.SetKind(kind)
+	object.SetName(name)
+	all := client.Resource(schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: resource})
+	resources := dynamic.ResourceInterface(all)
+	if namespace != "" {
+		resources = all.Namespace(namespace)
+	}
+	_, err = resources.Create(t.Context(), object, metav1.CreateOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		assert.NoError(t, resources.Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{}))
+	})
+}
+
+func TestAClusterWithoutCertManagerStopsTheInstall(t *testing.T) {
+	without, err := localcluster.Start(t.Context(), localcluster.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, without.Stop()) })
+	client, err := helm.New(without.Kubeconfig, "kthena")
+	require.NoError(t, err)
+	_, err = client.Install(t.Context(), release, chartDir, inMode(certManager, 1), wait)
+	require.ErrorContains(t, err, "ERROR: the cluster does not serve cert-manager.io/v1: install cert-manager first, or set global.certManagementMode to auto")
+	releases, err := without.Client.CoreV1().Secrets("kthena").List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	assert.Empty(t, releases.Items)
+}

@@ -1,0 +1,64 @@
+package chart
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestAClientReachesTheRouterOverTLS(t *testing.T) {
+	const outside = "models.example.com"
+	tlsOn := map[string]any{"networking": map[string]any{"kthenaRouter": map[string]any{"tls": map[string]any{"enabled": true, "dnsName": outside}}}}
+	for mode, secret := range map[string]string{auto: "kthena-router-tls-auto", certManager: "kthena-router-tls", manual: "kthena-router-tls"} {
+		t.Run("in mode "+mode, func(t *testing.T) {
+			i := prepare(t)
+			inside := "kthena-router." + i.namespace + ".svc"
+			values := inMode(mode, 1)
+			if mode == manual {
+				values = inManualMode(1, i.createOwnSecrets(t))
+				i.createOwnSecret(t, secret, outside, inside, inside+".cluster.local")
+			}
+			i.install(t, merged(values, tlsOn))
+			i.requireNoRestarts(t)
+			s, err := cluster.Client.CoreV1().Secrets(i.namespace).Get(t.Context(), secret, metav1.GetOptions{})
+			require.NoError(t, err)
+			trusted := x509.NewCertPool()
+			require.True(t, trusted.AppendCertsFromPEM(s.Data["ca.crt"]))
+			for _, name := range []string{outside, inside, inside + ".cluster.local"} {
+				assert.NoError(t, get(t, i.namespace, name, trusted), name)
+			}
+			assert.ErrorContains(t, get(t, i.namespace, "other.example.com", trusted), "x509: certificate is valid for")
+			assert.ErrorContains(t, get(t, i.namespace, outside, x509.NewCertPool()), "x509: certificate signed by unknown authority")
+		})
+	}
+}
+
+// get asks the router for its readiness by a name, as a client that trusts certain CAs.
+func get(t *testing.T, namespace, name string, trusted *x509.CertPool) error {
+	t.Helper()
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12},
+		// Whatever the name, the Service is what a load balancer leads to.
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return cluster.DialService(ctx, "kthena-router."+namespace+".svc", 80)
+		},
+	}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+net.JoinHostPort(name, strconv.Itoa(80))+"/readyz", nil)
+	require.NoError(t, err)
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+	return nil
+}
