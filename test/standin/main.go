@@ -54,7 +54,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	}
 	places := places{host: os.Getenv("STANDIN_LISTEN_HOST"), file: os.Getenv("STANDIN_PORTS_FILE")}
 	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("program", name)
-	if err := serve(ctx, servers, places, log); err != nil {
+	// Told to end before there was anything to serve is no failure.
+	if err := serve(ctx, servers, places, log); err != nil && ctx.Err() == nil {
 		fmt.Fprintf(stderr, "%s: error: %v\n", name, err)
 		return exitFailed
 	}

@@ -41,21 +41,13 @@ type places struct {
 	file string // where to write the addresses of free ports to, or empty for the servers' own ports
 }
 
-// unlessEnded is err, or nil when the program was told to end: that there was nothing to serve yet is no failure then.
-func unlessEnded(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
 // serve serves all of servers until ctx ends. Then their ports are closed at once, and requests in flight are finished.
 func serve(ctx context.Context, servers []server, places places, log *slog.Logger) error {
 	tlsConfigs := make([]*tls.Config, len(servers))
 	for i, s := range servers {
 		var err error
 		if tlsConfigs[i], err = s.loadTLS(ctx, fileTimeout); err != nil {
-			return unlessEnded(ctx, err)
+			return err
 		}
 	}
 	listeners, err := places.listen(servers)
