@@ -39,6 +39,10 @@ test: controlplane build ## Run every test, on a real API server
 rotation: controlplane build ## Renew every certificate ten times under load (about three minutes)
 	@$(GO) test -v ./test/lifecycle -run Rotate -args -rotations 10
 
+.PHONY: matrix
+matrix: controlplane build ## Measure every switch between modes with 1 and 3 replicas (about four minutes)
+	@$(GO) test -v ./test/chart -run 'Matrix|FailedSwitch|RenewedCertificate' -args -full
+
 .PHONY: fuzz
 fuzz: ## Look for stored material that breaks the checks (30 seconds)
 	@$(GO) test ./pkg/gen -run '^$$' -fuzz FuzzCheck -fuzztime 15s -fuzzminimizetime 1x

@@ -124,12 +124,14 @@ func TestAnEntryThatAnUpgradeAddsGetsItsCA(t *testing.T) {
 
 	_, err = i.helm.Upgrade(t.Context(), release, later, nil, wait)
 	require.NoError(t, err)
-	targets := i.targets(t)
-	require.Len(t, targets, 8)
-	for _, target := range targets {
-		assert.NotEmpty(t, target.CABundle, "of %s", target.Entry)
-		require.NoError(t, target.Send(t.Context(), true))
-	}
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		targets := i.targets(t)
+		require.Len(c, targets, 8)
+		for _, target := range targets {
+			assert.NotEmpty(c, target.CABundle, "of %s", target.Entry)
+			assert.NoError(c, target.Send(t.Context(), true))
+		}
+	}, settling, 50*time.Millisecond)
 
 	i.upgrade(t, nil)
 	i.requireAdmission(t, 7)

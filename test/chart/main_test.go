@@ -158,15 +158,21 @@ func (i *installation) targets(t *testing.T) []probe.Target {
 	return targets
 }
 
+// settling is how long the API server may take to learn of a webhook configuration that it has just stored: admission reads
+// from a cache, which lags on a busy machine.
+const settling = 10 * time.Second
+
 // requireAdmission sends a valid and an invalid object to each webhook entry, of which there must be n.
 func (i *installation) requireAdmission(t *testing.T, n int) {
 	t.Helper()
-	targets := i.targets(t)
-	require.Len(t, targets, n)
-	for _, target := range targets {
-		require.NoError(t, target.Send(t.Context(), true))
-		require.NoError(t, target.Send(t.Context(), false))
-	}
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		targets := i.targets(t)
+		require.Len(c, targets, n)
+		for _, target := range targets {
+			assert.NoError(c, target.Send(t.Context(), true))
+			assert.NoError(c, target.Send(t.Context(), false))
+		}
+	}, settling, 50*time.Millisecond)
 }
 
 // certgenLogs returns what the init containers of the pods that are there have printed.

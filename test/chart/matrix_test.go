@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +18,9 @@ import (
 // probeRate is how many objects are sent in a second while something happens.
 const probeRate = 40
 
+// full makes the matrix cover one replica, too, which takes as long again.
+var full = flag.Bool("full", false, "cover one replica in the matrix of switches, too")
+
 // step is one change of a release and whether it may fail admission requests.
 type step struct {
 	name string
@@ -28,8 +32,12 @@ type step struct {
 // TestMatrix goes from each mode to each, by upgrade and back by rollback, and prints what users would have noticed.
 func TestMatrix(t *testing.T) {
 	modes := []string{auto, certManager, manual}
+	counts := []int{3}
+	if *full {
+		counts = []int{1, 3}
+	}
 	var figures []string
-	for _, n := range []int{1, 3} {
+	for _, n := range counts {
 		for _, from := range modes {
 			t.Run(fmt.Sprintf("from %s with %d replicas", from, n), func(t *testing.T) {
 				i := prepare(t)
