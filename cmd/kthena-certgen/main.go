@@ -6,11 +6,16 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/volcano-sh/kthena-certgen/internal/command"
 )
+
+// version is set by the linker for releases (-X main.version=v1.2.3).
+var version string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := command.Run(ctx, version, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }

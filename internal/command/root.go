@@ -1,4 +1,5 @@
-package main
+// Package command is the command line of kthena-certgen.
+package command
 
 import (
 	"context"
@@ -26,9 +27,9 @@ type runError struct{ error }
 
 func (e runError) Unwrap() error { return e.error }
 
-// run executes the command line and returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRootCommand()
+// Run executes the command line args and returns the exit code. The version is that of releases, empty for other builds.
+func Run(ctx context.Context, version string, args []string, stdout, stderr io.Writer) int {
+	root := New(programVersion(version))
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -61,7 +62,8 @@ func exitCode(err error) int {
 	}
 }
 
-func newRootCommand() *cobra.Command {
+// New is the tree of commands of the program in that version.
+func New(version string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kthena-certgen",
 		Short: "Certificates for Kthena's admission webhooks and router",
@@ -74,6 +76,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because a human must act,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 	}
-	root.AddCommand(newBootstrapCommand(), newVersionCommand())
+	root.AddCommand(newBootstrapCommand(version), newVersionCommand(version))
 	return root
 }

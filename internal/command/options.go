@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -22,8 +22,9 @@ const (
 	logJSON = "json"
 )
 
-// bootstrapOptions are the flags of bootstrap; addFlags describes them.
+// bootstrapOptions are the program's version and the flags of bootstrap; addFlags describes them.
 type bootstrapOptions struct {
+	version      string
 	kubeconfig   string
 	namespace    string
 	secretName   string

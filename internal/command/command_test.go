@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	code = run(t.Context(), args, &out, &err)
+	code = Run(t.Context(), "v1.2.3", args, &out, &err)
 	return code, out.String(), err.String()
 }
 
@@ -103,6 +103,6 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 	code, stdout, stderr := call(t, "version")
 	assert.Equal(t, exitDone, code)
-	assert.Equal(t, programVersion()+"\n", stdout)
+	assert.Equal(t, "v1.2.3\n", stdout)
 	assert.Empty(t, stderr)
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -22,8 +22,8 @@ import (
 // fieldManager is the name that the API server records the program's changes under.
 const fieldManager = "kthena-certgen"
 
-func newBootstrapCommand() *cobra.Command {
-	var o bootstrapOptions
+func newBootstrapCommand(version string) *cobra.Command {
+	o := bootstrapOptions{version: version}
 	cmd := &cobra.Command{
 		Use:   "bootstrap",
 		Short: "Ensure the Secret, put its CA into the webhook configurations, write the files",
@@ -94,7 +94,7 @@ func (o *bootstrapOptions) run(ctx context.Context, cfg *rest.Config, stdout, st
 }
 
 func (o *bootstrapOptions) pass(cfg *rest.Config, log *slog.Logger) (*bootstrap.Pass, error) {
-	cfg.UserAgent = "kthena-certgen/" + programVersion()
+	cfg.UserAgent = "kthena-certgen/" + o.version
 	client, err := kube.New(cfg, log)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (o *bootstrapOptions) pass(cfg *rest.Config, log *slog.Logger) (*bootstrap.
 			Namespace:    o.namespace,
 			Name:         o.secretName,
 			Labels:       o.labels,
-			Version:      programVersion(),
+			Version:      o.version,
 			FieldManager: fieldManager,
 			Now:          time.Now,
 			Log:          log,
