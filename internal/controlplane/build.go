@@ -49,7 +49,7 @@ func (g group) ensure(ctx context.Context, progress io.Writer) (string, error) {
 	if dir, ok, err := g.overridden(); ok {
 		return dir, err
 	}
-	root, err := findRoot()
+	root, err := Root()
 	if err != nil {
 		return "", err
 	}

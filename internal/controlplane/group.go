@@ -88,7 +88,7 @@ func Find(name string) (string, error) {
 	if dir, ok, err := g.overridden(); ok {
 		return dir, err
 	}
-	root, err := findRoot()
+	root, err := Root()
 	if err != nil {
 		return "", err
 	}

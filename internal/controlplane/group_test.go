@@ -95,7 +95,7 @@ func TestDir(t *testing.T) {
 }
 
 func TestGroups(t *testing.T) {
-	root, err := findRoot()
+	root, err := Root()
 	require.NoError(t, err)
 	for _, g := range groups {
 		t.Run("the sources of the "+g.name+" are there", func(t *testing.T) {

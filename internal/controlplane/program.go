@@ -9,7 +9,7 @@ import (
 // Build runs go build for packages of this repository, from its root and with the flags of the control plane, and tells
 // progress how far it is. The results are static binaries without paths of this machine.
 func Build(ctx context.Context, title string, args []string, progress io.Writer) error {
-	root, err := findRoot()
+	root, err := Root()
 	if err != nil {
 		return err
 	}

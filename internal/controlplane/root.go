@@ -12,8 +12,8 @@ import (
 // modulePath is the module whose go.mod marks the root of the repository.
 const modulePath = "github.com/volcano-sh/kthena-certgen"
 
-// findRoot returns the root of the repository that the working directory is in.
-func findRoot() (string, error) {
+// Root returns the root of the repository that the working directory is in: the folder of the go.mod with this module's path.
+func Root() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("finding the root of the repository: %w", err)

@@ -2,44 +2,40 @@ package chart
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/internal/probe"
 )
-
-var all = []string{"kthena-registry", "kthena-router", "kthena-workload"}
 
 func TestAFreshInstallIsReadyWithoutARestart(t *testing.T) {
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("with %d replicas", n), func(t *testing.T) {
-			i := install(t, replicas(n))
-			require.Equal(t, all, components(i.pods(t)))
-			i.requireNoRestarts(t)
-			i.requireAdmission(t, 7)
-			for _, component := range all {
-				logs := i.certgenLogs(t, component)
+			i := env.Install(t, charttest.Replicas(n))
+			require.Equal(t, charttest.Deployments, slices.Sorted(maps.Keys(i.Pods(t))))
+			i.RequireNoRestarts(t)
+			i.RequireAdmission(t, 7)
+			for _, component := range charttest.Deployments {
+				logs := i.CertgenLogs(t, component)
 				require.Len(t, logs, n)
 				outcomes := map[string]int{}
 				fingerprints := map[string]bool{}
 				for _, log := range logs {
-					lines := strings.Split(strings.TrimSpace(log), "\n")
-					var line struct{ Outcome, CAFingerprint string }
-					require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &line))
-					outcomes[line.Outcome]++
-					fingerprints[line.CAFingerprint] = true
-					assert.NotContains(t, log, "PRIVATE KEY")
+					line := lastLine(t, log)
+				outcomes[line.Outcome]++
+				fingerprints[line.CAFingerprint] = true
+				assert.NotContains(t, log, "PRIVATE KEY")
 				}
 				assert.Equal(t, 1, outcomes["created"], "%s: %v", component, outcomes)
 				assert.Equal(t, n-1, outcomes["reused"], "%s: %v", component, outcomes)
@@ -61,57 +57,50 @@ func TestOneSubchartAloneWorks(t *testing.T) {
 		"networking": {map[string]any{"registry": off, "workload": off}, "kthena-router", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			i := install(t, tc.values)
-			require.Equal(t, []string{tc.component}, components(i.pods(t)))
-			i.requireAdmission(t, tc.entries)
+			i := env.Install(t, tc.values)
+			require.Equal(t, []string{tc.component}, slices.Sorted(maps.Keys(i.Pods(t))))
+			i.RequireAdmission(t, tc.entries)
 		})
 	}
 }
 
 func TestNoAdmissionRequestFailsDuring(t *testing.T) {
-	i := install(t, replicas(3))
+	i := env.Install(t, charttest.Replicas(3))
 	for _, step := range []struct {
 		name string
 		do   func(t *testing.T)
 	}{
-		{"an upgrade that changes nothing", func(t *testing.T) { i.upgrade(t, replicas(3)) }},
-		{"a rolling restart of everything", i.restart},
-		{"an upgrade to two replicas", func(t *testing.T) { i.upgrade(t, replicas(2)) }},
-		{"a rollback", func(t *testing.T) {
-			_, err := i.helm.Rollback(release, 1, wait)
-			require.NoError(t, err)
-		}},
+		{"an upgrade that changes nothing", func(t *testing.T) { i.Upgrade(t, charttest.Replicas(3)) }},
+		{"a rolling restart of everything", i.Restart},
+		{"an upgrade to two replicas", func(t *testing.T) { i.Upgrade(t, charttest.Replicas(2)) }},
+		{"a rollback", func(t *testing.T) { i.Rollback(t, 1) }},
 		{"the loss of every Secret and a rolling restart", func(t *testing.T) {
-			secrets := cluster.Client.CoreV1().Secrets(i.namespace)
+			secrets := env.Client.CoreV1().Secrets(i.Namespace)
 			require.NoError(t, secrets.DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=kthena-certgen"}))
-			i.restart(t)
+			i.Restart(t)
 		}},
 	} {
 		ok := t.Run(step.name, func(t *testing.T) {
-			p := probe.Start(t.Context(), i.targets(t), 40)
+			p := probe.Start(t.Context(), i.Targets(t), 40)
 			step.do(t)
-			report := p.Stop()
-			t.Logf("%d sent in %s, %d failed, %d of them on a connection that was being closed, longest gap %s", report.Sent, report.Duration.Round(time.Millisecond), report.Failed, report.Closed, report.LongestGap)
-			assert.Zero(t, report.Broken(), "%q", report.Errors)
-			assert.LessOrEqual(t, report.Closed, report.ClosedLimit(), "%q", report.Errors)
-			assert.Positive(t, report.Sent)
+			charttest.AssertNoneFailed(t, p.Stop())
 		})
 		if !ok {
 			return
 		}
 	}
-	i.requireNoRestarts(t)
-	i.requireAdmission(t, 7)
+	i.RequireNoRestarts(t)
+	i.RequireAdmission(t, 7)
 }
 
 // A later chart may add an entry to a configuration. Nothing else in the pods changes then, but they are what gives the
 // entry its CA.
 func TestAnEntryThatAnUpgradeAddsGetsItsCA(t *testing.T) {
-	i := install(t, nil)
-	i.requireAdmission(t, 7)
+	i := env.Install(t, nil)
+	i.RequireAdmission(t, 7)
 
 	later := filepath.Join(t.TempDir(), "kthena")
-	require.NoError(t, os.CopyFS(later, os.DirFS(chartDir)))
+	require.NoError(t, os.CopyFS(later, os.DirFS(env.Chart())))
 	path := filepath.Join(later, "charts", "workload", "templates", "_webhooks.tpl")
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -122,36 +111,33 @@ func TestAnEntryThatAnUpgradeAddsGetsItsCA(t *testing.T) {
 	both := entry + "- name: validate-again-" + entry
 	require.NoError(t, os.WriteFile(path, bytes.Replace(text, []byte(entry), []byte(both), 1), 0o600))
 
-	_, err = i.helm.Upgrade(t.Context(), release, later, nil, wait)
+	_, err = i.Helm.Upgrade(t.Context(), charttest.Release, later, nil, charttest.Wait)
 	require.NoError(t, err)
-	// Helm applies the Deployment before the configuration, and processes start faster than containers: a pod that read the
-	// configuration before the entry was there has not given it a CA. See docs/certificate-management.md, known limits.
-	i.restart(t)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		targets := i.targets(t)
+		targets := i.Targets(t)
 		require.Len(c, targets, 8)
 		for _, target := range targets {
 			assert.NotEmpty(c, target.CABundle, "of %s", target.Entry)
 			assert.NoError(c, target.Send(t.Context(), true))
 		}
-	}, settling, 50*time.Millisecond)
+	}, 10*time.Second, 50*time.Millisecond)
 
-	i.upgrade(t, nil)
-	i.requireAdmission(t, 7)
+	i.Upgrade(t, nil)
+	i.RequireAdmission(t, 7)
 }
 
 func TestUninstallLeavesTheSecretsAndNothingElse(t *testing.T) {
-	i := install(t, nil)
-	require.NoError(t, i.helm.Uninstall(release, wait))
-	secrets, err := cluster.Client.CoreV1().Secrets(i.namespace).List(t.Context(), metav1.ListOptions{})
+	i := env.Install(t, nil)
+	require.NoError(t, i.Helm.Uninstall(charttest.Release, charttest.Wait))
+	secrets, err := env.Client.CoreV1().Secrets(i.Namespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	var names []string
 	for _, s := range secrets.Items {
 		names = append(names, s.Name)
 	}
 	assert.Equal(t, []string{"networking-webhook-certs-auto", "registry-webhook-certs-auto", "workload-webhook-certs-auto"}, names)
-	client := cluster.Client
-	ofRelease := metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + release}
+	client := env.Client
+	ofRelease := metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + charttest.Release}
 	validating, err := client.AdmissionregistrationV1().ValidatingWebhookConfigurations().List(t.Context(), ofRelease)
 	require.NoError(t, err)
 	assert.Empty(t, validating.Items)
@@ -159,39 +145,8 @@ func TestUninstallLeavesTheSecretsAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, roles.Items)
 
-	_, err = i.helm.Install(t.Context(), release, chartDir, nil, wait)
+	_, err = i.Helm.Install(t.Context(), charttest.Release, env.Chart(), nil, charttest.Wait)
 	require.NoError(t, err)
-	i.requireAdmission(t, 7)
-	assert.Contains(t, i.certgenLogs(t, "kthena-registry")[0], `"outcome":"reused"`, "the Secret that was left is used again")
-}
-
-func (i *installation) upgrade(t *testing.T, values map[string]any) {
-	t.Helper()
-	_, err := i.helm.Upgrade(t.Context(), release, chartDir, values, wait)
-	require.NoError(t, err)
-}
-
-// restart does what kubectl rollout restart does, and waits until it is over.
-func (i *installation) restart(t *testing.T) {
-	t.Helper()
-	deployments := cluster.Client.AppsV1().Deployments(i.namespace)
-	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, time.Now().Format(time.RFC3339Nano))
-	for _, name := range all {
-		_, err := deployments.Patch(t.Context(), name, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-rollout"})
-		require.NoError(t, err)
-	}
-	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		list, err := deployments.List(t.Context(), metav1.ListOptions{})
-		require.NoError(c, err)
-		for _, d := range list.Items {
-			s := d.Status
-			assert.True(c, s.ObservedGeneration == d.Generation && s.UpdatedReplicas == *d.Spec.Replicas && s.AvailableReplicas == s.UpdatedReplicas && s.Replicas == s.UpdatedReplicas, "%s: %+v", d.Name, s)
-		}
-		pods, err := cluster.Client.CoreV1().Pods(i.namespace).List(t.Context(), metav1.ListOptions{})
-		require.NoError(c, err)
-		for _, p := range pods.Items {
-			assert.Nil(c, p.DeletionTimestamp, "pod %s is still ending", p.Name)
-			assert.Equal(c, corev1.PodRunning, p.Status.Phase)
-		}
-	}, 2*time.Minute, 100*time.Millisecond)
+	i.RequireAdmission(t, 7)
+	assert.Contains(t, i.CertgenLogs(t, "kthena-registry")[0], `"outcome":"reused"`, "the Secret that was left is used again")
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/internal/helm"
 	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
@@ -23,11 +24,11 @@ import (
 func TestCertManagerModeIsReadyWithoutARestart(t *testing.T) {
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("with %d replicas", n), func(t *testing.T) {
-			i := install(t, inMode(certManager, n))
-			i.requireNoRestarts(t)
-			i.requireAdmission(t, 7)
-			for subchart := range subcharts {
-				i.requireChain(t, subchart+"-webhook-certs", subchart+"-webhook-ca", subchart+"-webhook."+i.namespace+".svc", subchart+"-webhook."+i.namespace+".svc.cluster.local")
+			i := env.Install(t, charttest.InMode(charttest.CertManager, n))
+			i.RequireNoRestarts(t)
+			i.RequireAdmission(t, 7)
+			for subchart := range charttest.Subcharts {
+				requireChain(t, i, subchart+"-webhook-certs", subchart+"-webhook-ca", subchart+"-webhook."+i.Namespace+".svc", subchart+"-webhook."+i.Namespace+".svc.env.local")
 			}
 		})
 	}
@@ -36,23 +37,23 @@ func TestCertManagerModeIsReadyWithoutARestart(t *testing.T) {
 func TestTheUsersOwnIssuerSigns(t *testing.T) {
 	for _, kind := range []string{"Issuer", "ClusterIssuer"} {
 		t.Run("of kind "+kind, func(t *testing.T) {
-			i := prepare(t)
-			i.createIssuer(t, kind, "company")
-			i.install(t, merged(inMode(certManager, 1), map[string]any{"global": map[string]any{"certManager": map[string]any{
+			i := env.Prepare(t)
+			createIssuer(t, i, kind, "company")
+			i.env.Install(t, charttest.Merged(charttest.InMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"charttest.CertManager": map[string]any{
 				"issuerRef": map[string]any{"name": "company", "kind": kind},
 			}}}))
-			i.requireAdmission(t, 7)
-			i.requireChain(t, "registry-webhook-certs", "company", "registry-webhook."+i.namespace+".svc")
+			i.RequireAdmission(t, 7)
+			requireChain(t, i, "registry-webhook-certs", "company", "registry-webhook."+i.Namespace+".svc")
 		})
 	}
 }
 
 func TestARenewedCertificateIsServedAfterARestart(t *testing.T) {
-	i := install(t, inMode(certManager, 3))
-	secrets := cluster.Client.CoreV1().Secrets(i.namespace)
+	i := env.Install(t, charttest.InMode(charttest.CertManager, 3))
+	secrets := env.Client.CoreV1().Secrets(i.Namespace)
 	before, err := secrets.Get(t.Context(), "registry-webhook-certs", metav1.GetOptions{})
 	require.NoError(t, err)
-	t.Log(i.measure(t, step{"a renewed certificate and a rolling restart", false, func(t *testing.T) {
+	t.Log(measure(t, i, step{"a renewed certificate and a rolling restart", false, func(t *testing.T) {
 		// cert-manager issues anew what is missing, as it does at the end of a certificate's life.
 		require.NoError(t, secrets.Delete(t.Context(), before.Name, metav1.DeleteOptions{}))
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
@@ -61,14 +62,14 @@ func TestARenewedCertificateIsServedAfterARestart(t *testing.T) {
 			assert.NotEqual(c, before.Data[corev1.TLSCertKey], after.Data[corev1.TLSCertKey])
 			assert.Equal(c, before.Data["ca.crt"], after.Data["ca.crt"], "the root stays")
 		}, time.Minute, 50*time.Millisecond)
-		i.restart(t)
+		i.Restart(t)
 	}}))
 }
 
 // requireChain requires that a Secret of cert-manager's holds a server certificate for the names, signed by the CA named root.
-func (i *installation) requireChain(t *testing.T, secret, root string, names ...string) {
+func requireChain(t *testing.T, i *charttest.Installation, secret, root string, names ...string) {
 	t.Helper()
-	s, err := cluster.Client.CoreV1().Secrets(i.namespace).Get(t.Context(), secret, metav1.GetOptions{})
+	s, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), secret, metav1.GetOptions{})
 	require.NoError(t, err)
 	chain, _ := gen.ParseCertificates(s.Data[corev1.TLSCertKey])
 	cas, _ := gen.ParseCertificates(s.Data["ca.crt"])
@@ -86,28 +87,28 @@ func (i *installation) requireChain(t *testing.T, secret, root string, names ...
 }
 
 // createIssuer makes an issuer with a CA of its own, whose common name is the issuer's.
-func (i *installation) createIssuer(t *testing.T, kind, name string) {
+func createIssuer(t *testing.T, i *charttest.Installation, kind, name string) {
 	t.Helper()
-	namespace := i.namespace
+	namespace := i.Namespace
 	if kind == "ClusterIssuer" {
 		namespace = localcluster.CertManagerNamespace
 	}
-	i.apply(t, namespace, "issuers", "Issuer", name+"-root", map[string]any{"selfSigned": map[string]any{}})
-	i.apply(t, namespace, "certificates", "Certificate", name, map[string]any{
+	apply(t, namespace, "issuers", "Issuer", name+"-root", map[string]any{"selfSigned": map[string]any{}})
+	apply(t, namespace, "certificates", "Certificate", name, map[string]any{
 		"secretName": name, "isCA": true, "commonName": name, "issuerRef": map[string]any{"name": name + "-root"},
 	})
 	spec := map[string]any{"ca": map[string]any{"secretName": name}}
 	if kind == "ClusterIssuer" {
-		i.apply(t, "", "clusterissuers", kind, name, spec)
+		apply(t, "", "clusterissuers", kind, name, spec)
 		return
 	}
-	i.apply(t, namespace, "issuers", kind, name, spec)
+	apply(t, namespace, "issuers", kind, name, spec)
 }
 
 // apply creates an object of cert-manager's, which goes away with the test.
-func (i *installation) apply(t *testing.T, namespace, resource, kind, name string, spec map[string]any) {
+func apply(t *testing.T, namespace, resource, kind, name string, spec map[string]any) {
 	t.Helper()
-	client, err := dynamic.NewForConfig(cluster.Config)
+	client, err := dynamic.NewForConfig(env.Config)
 	require.NoError(t, err)
 	object := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 	object.SetAPIVersion("cert-manager.io/v1")
@@ -131,7 +132,7 @@ func TestAClusterWithoutCertManagerStopsTheInstall(t *testing.T) {
 	t.Cleanup(func() { assert.NoError(t, without.Stop()) })
 	client, err := helm.New(without.Kubeconfig, "kthena")
 	require.NoError(t, err)
-	_, err = client.Install(t.Context(), release, chartDir, inMode(certManager, 1), wait)
+	_, err = client.Install(t.Context(), charttest.Release, env.Chart(), charttest.InMode(charttest.CertManager, 1), charttest.Wait)
 	require.ErrorContains(t, err, "ERROR: the cluster does not serve cert-manager.io/v1: install cert-manager first, or set global.certManagementMode to auto")
 	releases, err := without.Client.CoreV1().Secrets("kthena").List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)

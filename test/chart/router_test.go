@@ -12,31 +12,33 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 )
 
 func TestAClientReachesTheRouterOverTLS(t *testing.T) {
 	const outside = "models.example.com"
 	tlsOn := map[string]any{"networking": map[string]any{"kthenaRouter": map[string]any{"tls": map[string]any{"enabled": true, "dnsName": outside}}}}
-	for mode, secret := range map[string]string{auto: "kthena-router-tls-auto", certManager: "kthena-router-tls", manual: "kthena-router-tls"} {
+	for mode, secret := range map[string]string{charttest.Auto: "kthena-router-tls-auto", charttest.CertManager: "kthena-router-tls", charttest.Manual: "kthena-router-tls"} {
 		t.Run("in mode "+mode, func(t *testing.T) {
-			i := prepare(t)
-			inside := "kthena-router." + i.namespace + ".svc"
-			values := inMode(mode, 1)
-			if mode == manual {
-				values = inManualMode(1, i.createOwnSecrets(t))
-				i.createOwnSecret(t, secret, outside, inside, inside+".cluster.local")
+			i := env.Prepare(t)
+			inside := "kthena-router." + i.Namespace + ".svc"
+			values := charttest.InMode(mode, 1)
+			if mode == charttest.Manual {
+				values = charttest.InManualMode(1, i.CreateOwnSecrets(t))
+				i.CreateOwnSecret(t, secret, outside, inside, inside+".env.local")
 			}
-			i.install(t, merged(values, tlsOn))
-			i.requireNoRestarts(t)
-			s, err := cluster.Client.CoreV1().Secrets(i.namespace).Get(t.Context(), secret, metav1.GetOptions{})
+			i.env.Install(t, charttest.Merged(values, tlsOn))
+			i.RequireNoRestarts(t)
+			s, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), secret, metav1.GetOptions{})
 			require.NoError(t, err)
 			trusted := x509.NewCertPool()
 			require.True(t, trusted.AppendCertsFromPEM(s.Data["ca.crt"]))
-			for _, name := range []string{outside, inside, inside + ".cluster.local"} {
-				assert.NoError(t, get(t, i.namespace, name, trusted), name)
+			for _, name := range []string{outside, inside, inside + ".env.local"} {
+				assert.NoError(t, get(t, i.Namespace, name, trusted), name)
 			}
-			assert.ErrorContains(t, get(t, i.namespace, "other.example.com", trusted), "x509: certificate is valid for")
-			assert.ErrorContains(t, get(t, i.namespace, outside, x509.NewCertPool()), "x509: certificate signed by unknown authority")
+			assert.ErrorContains(t, get(t, i.Namespace, "other.example.com", trusted), "x509: certificate is valid for")
+			assert.ErrorContains(t, get(t, i.Namespace, outside, x509.NewCertPool()), "x509: certificate signed by unknown authority")
 		})
 	}
 }
@@ -48,7 +50,7 @@ func get(t *testing.T, namespace, name string, trusted *x509.CertPool) error {
 		TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12},
 		// Whatever the name, the Service is what a load balancer leads to.
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return cluster.DialService(ctx, "kthena-router."+namespace+".svc", 80)
+			return env.DialService(ctx, "kthena-router."+namespace+".svc", 80)
 		},
 	}
 	defer transport.CloseIdleConnections()

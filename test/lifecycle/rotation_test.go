@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/internal/probe"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
@@ -23,23 +24,23 @@ var rotations = flag.Int("rotations", 2, "rotations in a row under load")
 // A rotation renews the certificates of all components by hand and rolls their pods. More of them than gen.MaxCAs push the
 // first CAs out of the bundles again.
 func TestNoAdmissionRequestFailsWhileCertificatesRotate(t *testing.T) {
-	namespace := install(t)
-	p := probe.Start(t.Context(), targets(t, namespace), rate)
+	i := env.Install(t, charttest.Replicas(replicas))
+	p := probe.Start(t.Context(), i.Targets(t), rate)
 	seen := map[string]bool{}
 	for range *rotations {
 		for _, c := range components {
 			var line struct{ Reason, CAFingerprint, Files string }
-			require.NoError(t, json.Unmarshal([]byte(c.bootstrap(t, namespace, "--force-renew")), &line))
+			require.NoError(t, json.Unmarshal([]byte(c.bootstrap(t, i.Namespace, "--force-renew")), &line))
 			require.Equal(t, "renewed:forced", line.Reason)
 			require.Equal(t, "none", line.Files)
 			require.False(t, seen[line.CAFingerprint], "every renewal makes a new CA")
 			seen[line.CAFingerprint] = true
 		}
-		restart(t, namespace)
+		i.Restart(t)
 	}
 	t.Logf("%d rotations of %d components with %d replicas each", *rotations, len(components), replicas)
-	assertNoneFailed(t, p.Stop())
-	for _, target := range targets(t, namespace) {
+	charttest.AssertNoneFailed(t, p.Stop())
+	for _, target := range i.Targets(t) {
 		live, malformed := gen.ParseCertificates(target.CABundle)
 		assert.Zero(t, malformed)
 		assert.Len(t, live, min(*rotations+1, gen.MaxCAs), "%s", target.Entry)
@@ -47,35 +48,35 @@ func TestNoAdmissionRequestFailsWhileCertificatesRotate(t *testing.T) {
 }
 
 func TestAWipedBundleIsMadeGoodByTheNextBootstrap(t *testing.T) {
-	namespace := install(t)
-	all := targets(t, namespace)
+	i := env.Install(t, charttest.Replicas(replicas))
+	all := i.Targets(t)
 	registry, first := components[0], all[0]
 	require.Equal(t, registry.deployment, first.Component)
 	require.NoError(t, first.Send(t.Context(), true))
 
-	client := cluster.Client.AdmissionregistrationV1().MutatingWebhookConfigurations()
+	client := env.Client.AdmissionregistrationV1().MutatingWebhookConfigurations()
 	config, err := client.Get(t.Context(), first.Configuration, metav1.GetOptions{})
 	require.NoError(t, err)
-	for i := range config.Webhooks {
-		config.Webhooks[i].ClientConfig.CABundle = nil
+	for n := range config.Webhooks {
+		config.Webhooks[n].ClientConfig.CABundle = nil
 	}
 	_, err = client.Update(t.Context(), config, metav1.UpdateOptions{})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return first.Send(t.Context(), true) != nil }, 30*time.Second, 5*time.Millisecond, "the loss shows")
 
 	begun := time.Now()
-	registry.bootstrap(t, namespace)
+	registry.bootstrap(t, i.Namespace)
 	ended := time.Now()
 	require.Eventually(t, func() bool { return first.Send(t.Context(), true) == nil }, 30*time.Second, time.Millisecond)
 	t.Logf("the bootstrap took %s; the first request was answered %s after its end", ended.Sub(begun).Round(time.Millisecond), time.Since(ended).Round(time.Millisecond))
 	p := probe.Start(t.Context(), all, rate)
-	restart(t, namespace)
-	assertNoneFailed(t, p.Stop())
+	i.Restart(t)
+	charttest.AssertNoneFailed(t, p.Stop())
 }
 
 func TestALostSecretAndARollingRestartFailNoRequest(t *testing.T) {
-	namespace := install(t)
-	secrets := cluster.Client.CoreV1().Secrets(namespace)
+	i := env.Install(t, charttest.Replicas(replicas))
+	secrets := env.Client.CoreV1().Secrets(i.Namespace)
 	for name, lose := range map[string]func(s *corev1.Secret) error{
 		"deleted": func(s *corev1.Secret) error { return secrets.Delete(t.Context(), s.Name, metav1.DeleteOptions{}) },
 		"emptied": func(s *corev1.Secret) error {
@@ -98,12 +99,12 @@ func TestALostSecretAndARollingRestartFailNoRequest(t *testing.T) {
 			list, err := secrets.List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=kthena-certgen"})
 			require.NoError(t, err)
 			require.Len(t, list.Items, len(components))
-			p := probe.Start(t.Context(), targets(t, namespace), rate)
+			p := probe.Start(t.Context(), i.Targets(t), rate)
 			for _, s := range list.Items {
 				assert.NoError(t, lose(&s))
 			}
-			restart(t, namespace)
-			assertNoneFailed(t, p.Stop())
+			i.Restart(t)
+			charttest.AssertNoneFailed(t, p.Stop())
 		})
 	}
 }

@@ -1,0 +1,197 @@
+package charttest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/volcano-sh/kthena-certgen/internal/helm"
+	"github.com/volcano-sh/kthena-certgen/internal/probe"
+)
+
+// Release is the name of every release.
+const Release = "kthena"
+
+// Deployments are the names of the chart's Deployments, which are the values of the label app.kubernetes.io/component, too.
+var Deployments = []string{"kthena-registry", "kthena-router", "kthena-workload"}
+
+// Entries is the number of webhook entries of the whole chart.
+const Entries = 7
+
+// Wait are options of a change that ends when everything is ready.
+var Wait = helm.ReleaseOptions{Wait: true, Timeout: 2 * time.Minute}
+
+// settling is how long the API server may take to learn of a webhook configuration that it has just stored: admission reads
+// from a cache, which lags on a busy machine.
+const settling = 10 * time.Second
+
+// Installation is a release in a namespace of its own that enforces the Pod Security Standard restricted.
+type Installation struct {
+	Helm      *helm.Client
+	Namespace string
+
+	env *Environment
+}
+
+// Install installs the chart and waits until it is ready. The release goes away with the test.
+func (e *Environment) Install(t *testing.T, values map[string]any) *Installation {
+	t.Helper()
+	i := e.Prepare(t)
+	i.Install(t, values)
+	return i
+}
+
+// Prepare makes the namespace of a release, which goes away with the test.
+func (e *Environment) Prepare(t *testing.T) *Installation {
+	t.Helper()
+	ns, err := e.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		GenerateName: "kthena-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+	}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	client, err := helm.New(e.Kubeconfig, ns.Name)
+	require.NoError(t, err)
+	i := &Installation{Helm: client, Namespace: ns.Name, env: e}
+	t.Cleanup(func() { i.remove(t) })
+	return i
+}
+
+// remove removes the release, if it is still there, and the namespace. What belongs to the whole cluster is gone then, so
+// that the next test can begin; the pods end in their own time.
+func (i *Installation) remove(t *testing.T) {
+	if err := i.Helm.Uninstall(Release, helm.ReleaseOptions{}); err != nil {
+		t.Logf("uninstalling: %v", err)
+	}
+	assert.NoError(t, i.env.Client.CoreV1().Namespaces().Delete(context.WithoutCancel(t.Context()), i.Namespace, metav1.DeleteOptions{}))
+}
+
+// Install installs the chart and waits until it is ready.
+func (i *Installation) Install(t *testing.T, values map[string]any) {
+	t.Helper()
+	_, err := i.Helm.Install(t.Context(), Release, i.env.Chart(), values, Wait)
+	require.NoError(t, err)
+}
+
+// Upgrade brings the release to other values and waits until it is ready.
+func (i *Installation) Upgrade(t *testing.T, values map[string]any) {
+	t.Helper()
+	_, err := i.Helm.Upgrade(t.Context(), Release, i.env.Chart(), values, Wait)
+	require.NoError(t, err)
+}
+
+// Rollback brings a revision back and waits until it is ready. Revision 0 is the one before the current.
+func (i *Installation) Rollback(t *testing.T, revision int) {
+	t.Helper()
+	_, err := i.Helm.Rollback(Release, revision, Wait)
+	require.NoError(t, err)
+}
+
+// Restart does what kubectl rollout restart does to every Deployment, and waits until the old pods have ended.
+func (i *Installation) Restart(t *testing.T) {
+	t.Helper()
+	client := i.env.Client
+	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, time.Now().Format(time.RFC3339Nano))
+	deployments := client.AppsV1().Deployments(i.Namespace)
+	list, err := deployments.List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	for _, d := range list.Items {
+		_, err := deployments.Patch(t.Context(), d.Name, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-rollout"})
+		require.NoError(t, err)
+	}
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		list, err := deployments.List(t.Context(), metav1.ListOptions{})
+		require.NoError(c, err)
+		pods := 0
+		for _, d := range list.Items {
+			pods += int(*d.Spec.Replicas)
+			s := d.Status
+			assert.True(c, s.ObservedGeneration == d.Generation && s.UpdatedReplicas == *d.Spec.Replicas && s.AvailableReplicas == s.UpdatedReplicas && s.Replicas == s.UpdatedReplicas, "%s: %+v", d.Name, s)
+		}
+		left, err := client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{})
+		require.NoError(c, err)
+		assert.Len(c, left.Items, pods, "old pods are still ending")
+	}, 2*time.Minute, 100*time.Millisecond)
+}
+
+// Pods returns the release's pods that are not about to go, by Deployment.
+func (i *Installation) Pods(t *testing.T) map[string][]corev1.Pod {
+	t.Helper()
+	list, err := i.env.Client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + Release})
+	require.NoError(t, err)
+	pods := map[string][]corev1.Pod{}
+	for _, p := range list.Items {
+		if p.DeletionTimestamp == nil {
+			component := p.Labels["app.kubernetes.io/component"]
+			pods[component] = append(pods[component], p)
+		}
+	}
+	return pods
+}
+
+// CertgenLogs returns what the init containers of a Deployment's pods that are there have printed.
+func (i *Installation) CertgenLogs(t *testing.T, deployment string) []string {
+	t.Helper()
+	var logs []string
+	for _, p := range i.Pods(t)[deployment] {
+		log, err := i.env.Kubelet.Logs(i.Namespace, p.Name, "certgen")
+		require.NoError(t, err)
+		logs = append(logs, string(log))
+	}
+	return logs
+}
+
+// RequireNoRestarts requires that no container of the release has been restarted.
+func (i *Installation) RequireNoRestarts(t *testing.T) {
+	t.Helper()
+	for _, pods := range i.Pods(t) {
+		for _, p := range pods {
+			for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+				require.Zero(t, c.RestartCount, "container %s of pod %s", c.Name, p.Name)
+			}
+		}
+	}
+}
+
+// Targets returns the release's webhook entries.
+func (i *Installation) Targets(t *testing.T) []probe.Target {
+	t.Helper()
+	targets, err := probe.Targets(t.Context(), i.env.Config, Release, i.Namespace)
+	require.NoError(t, err)
+	return targets
+}
+
+// RequireAdmission sends a valid and an invalid object to each webhook entry, of which there must be n.
+func (i *Installation) RequireAdmission(t *testing.T, n int) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		targets := i.Targets(t)
+		require.Len(c, targets, n)
+		for _, target := range targets {
+			assert.NoError(c, target.Send(t.Context(), true))
+			assert.NoError(c, target.Send(t.Context(), false))
+		}
+	}, settling, 50*time.Millisecond)
+}
+
+// AssertNoneFailed asserts that requests were sent and none failed, but for the few that met a connection being closed (see
+// probe.Report): every rolling restart of every webhook server can meet that, whatever its certificate.
+func AssertNoneFailed(t *testing.T, r probe.Report) {
+	t.Helper()
+	t.Logf("%s: %q", Figures(r), r.Errors)
+	assert.Positive(t, r.Sent)
+	assert.Zero(t, r.Broken(), "%q", r.Errors)
+	assert.LessOrEqual(t, r.Closed, r.ClosedLimit(), "%q", r.Errors)
+}
+
+// Figures is a report as part of a line.
+func Figures(r probe.Report) string {
+	return fmt.Sprintf("%4d sent in %s, %.0f a second, %d failed, %d of them closed, longest gap %s",
+		r.Sent, r.Duration.Round(100*time.Millisecond), float64(r.Sent)/r.Duration.Seconds(), r.Failed, r.Closed, r.LongestGap.Round(10*time.Millisecond))
+}

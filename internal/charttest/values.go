@@ -1,0 +1,112 @@
+package charttest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+// The three modes, as the values name them.
+const (
+	Auto        = "auto"
+	CertManager = "cert-manager"
+	Manual      = "manual"
+)
+
+// Modes are the three modes.
+var Modes = []string{Auto, CertManager, Manual}
+
+// Subcharts are those with webhooks, and where their values name the component.
+var Subcharts = map[string]string{"registry": "controllerManager", "workload": "controllerManager", "networking": "kthenaRouter"}
+
+// Merged lays values over others.
+func Merged(below, above map[string]any) map[string]any {
+	out := map[string]any{}
+	maps.Copy(out, below)
+	for key, value := range above {
+		upper, ok := value.(map[string]any)
+		if lower, both := out[key].(map[string]any); ok && both {
+			value = Merged(lower, upper)
+		}
+		out[key] = value
+	}
+	return out
+}
+
+// PerComponent are values that are set for every component.
+func PerComponent(values map[string]any) map[string]any {
+	all := map[string]any{}
+	for subchart, component := range Subcharts {
+		all[subchart] = map[string]any{component: values}
+	}
+	return all
+}
+
+// Replicas are values that set the number of replicas of every component.
+func Replicas(n int) map[string]any { return PerComponent(map[string]any{"replicas": n}) }
+
+// InMode are values that choose a mode, and the replicas of every component.
+func InMode(mode string, n int) map[string]any {
+	return Merged(Replicas(n), map[string]any{"global": map[string]any{"certManagementMode": mode}})
+}
+
+// InManualMode are those of manual mode with Secrets of the user's own names.
+func InManualMode(n int, bundle []byte) map[string]any {
+	values := Merged(InMode(Manual, n), map[string]any{
+		"global": map[string]any{"webhook": map[string]any{"caBundle": base64.StdEncoding.EncodeToString(bundle)}},
+	})
+	for subchart, component := range Subcharts {
+		values = Merged(values, map[string]any{subchart: map[string]any{component: map[string]any{
+			"webhook": map[string]any{"tls": map[string]any{"secretName": OwnSecret(subchart)}},
+		}}})
+	}
+	return values
+}
+
+// OwnSecret is the name of the Secret that the user has made for a subchart.
+func OwnSecret(subchart string) string { return "own-" + subchart + "-certs" }
+
+// CreateOwnSecrets makes a certificate of a CA of its own for each webhook, as a user of manual mode does, and returns all CAs.
+func (i *Installation) CreateOwnSecrets(t *testing.T) []byte {
+	t.Helper()
+	var bundle []byte
+	for subchart := range Subcharts {
+		name := subchart + "-webhook." + i.Namespace + ".svc"
+		bundle = append(bundle, i.CreateOwnSecret(t, OwnSecret(subchart), name, name+".cluster.local")...)
+	}
+	return bundle
+}
+
+// CreateOwnSecret makes a certificate of a CA of its own and returns the CA.
+func (i *Installation) CreateOwnSecret(t *testing.T, name string, dnsNames ...string) []byte {
+	t.Helper()
+	made, err := gen.Generate(gen.Spec{DNSNames: dnsNames, Validity: 24 * time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, time.Now())
+	require.NoError(t, err)
+	_, err = i.env.Client.CoreV1().Secrets(i.Namespace).Create(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, Type: corev1.SecretTypeTLS,
+		Data: map[string][]byte{corev1.TLSCertKey: made.Cert, corev1.TLSPrivateKeyKey: made.Key, "ca.crt": made.CA},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return made.CA
+}
+
+// LiveCAs returns what the API server trusts now, of all entries together.
+func (i *Installation) LiveCAs(t *testing.T) []byte {
+	t.Helper()
+	var all [][]byte
+	for _, target := range i.Targets(t) {
+		if !slices.ContainsFunc(all, func(b []byte) bool { return bytes.Equal(b, target.CABundle) }) {
+			all = append(all, target.CABundle)
+		}
+	}
+	return bytes.Join(all, nil)
+}
