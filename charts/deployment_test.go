@@ -35,7 +35,7 @@ func TestArgumentsOfCertgen(t *testing.T) {
 			}
 			want = append(want, c.configurations...)
 			want = append(want,
-				"--await-annotation=certgen.kthena.volcano.sh/mode=auto",
+				"--await-annotation=certgen.kthena.volcano.sh/webhooks="+deployments(objects)[deployment].Spec.Template.Annotations["checksum/webhooks"],
 				"--output-dir=/certs",
 				"--validity=87600h",
 				"--renew-before=0s",

@@ -181,23 +181,26 @@ func TestWithoutWebhooksNothingOfThemIsLeft(t *testing.T) {
 const webhooksOff = `{registry: {controllerManager: {webhook: {enabled: false}}}, workload: {controllerManager: {webhook: {enabled: false}}},
 	networking: {kthenaRouter: {webhook: {enabled: false}}}}`
 
-// certgen waits for the annotation, so each configuration that it is to change must have it in auto mode, and none in another,
-// where a switch to auto mode has to bring it.
+// certgen waits for the annotation that its pod names, so each configuration that it is to change must have it in auto mode, and
+// none in another, where a switch to auto mode has to bring it. TestPodsAreReplacedWhenAWebhookEntryChanges says when it changes.
 func TestTheAnnotationThatCertgenWaitsForIsThereInAutoModeOnly(t *testing.T) {
-	const annotation = "certgen.kthena.volcano.sh/mode"
+	const annotation = "certgen.kthena.volcano.sh/webhooks"
 	for mode, values := range map[string]string{"auto": "{}", "cert-manager": "{global: {certManagementMode: cert-manager}}", "manual": manual(t, "")} {
 		t.Run(mode, func(t *testing.T) {
-			want := ""
-			if mode == "auto" {
-				want = "auto"
-			}
+			objects := render(t, values)
 			configurations := 0
-			for _, o := range render(t, values) {
+			for _, o := range objects {
 				if !strings.HasSuffix(o.GetObjectKind().GroupVersionKind().Kind, "WebhookConfiguration") {
 					continue
 				}
 				configurations++
-				assert.Equal(t, want, o.GetAnnotations()[annotation], o.GetName())
+				sum, found := o.GetAnnotations()[annotation]
+				assert.Equal(t, mode == "auto", found, o.GetName())
+				if found {
+					pod := named[*appsv1.Deployment](t, objects, o.GetLabels()["app.kubernetes.io/component"]).Spec.Template
+					assert.Contains(t, container(t, pod.Spec.InitContainers, "certgen").Args, "--await-annotation="+annotation+"="+sum, o.GetName())
+					assert.Equal(t, pod.Annotations["checksum/webhooks"], sum, o.GetName())
+				}
 			}
 			assert.Equal(t, 4, configurations)
 		})

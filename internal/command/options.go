@@ -15,6 +15,7 @@ import (
 
 	"github.com/volcano-sh/kthena-certgen/pkg/certdir"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 
 const (
@@ -50,7 +51,7 @@ func (o *bootstrapOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.dnsNames, "dns-name", nil, "DNS name that the server is called by; repeatable, at least one is required")
 	fs.StringSliceVar(&o.mutating, "mutating-webhook-configuration", nil, "MutatingWebhookConfiguration whose entries must trust the CA; repeatable")
 	fs.StringSliceVar(&o.validating, "validating-webhook-configuration", nil, "ValidatingWebhookConfiguration whose entries must trust the CA; repeatable")
-	fs.StringToStringVar(&o.annotations, "await-annotation", nil, "annotation key=value that the webhook configurations must have before they are changed; repeatable")
+	fs.StringToStringVar(&o.annotations, "await-annotation", nil, "annotation key=value that the webhook configurations should have before they are changed; waited for "+webhook.AnnotationPatience.String()+" at most; repeatable")
 	fs.StringVar(&o.outputDir, "output-dir", "", "existing folder to write tls.crt, tls.key and ca.crt to; none are written when empty")
 	fs.StringToStringVar(&o.labels, "label", nil, "label key=value for the Secret; repeatable")
 	fs.DurationVar(&o.validity, "validity", gen.DefaultValidity, "life of a new CA and certificate, at least 1h")

@@ -45,14 +45,19 @@ const (
 // after the Deployments whose pods wait for them. A watch would need rights that cannot be limited to one name.
 var appearance = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 1.5, Jitter: 0.2, Steps: 9, Cap: 2 * time.Second}
 
+// AnnotationPatience is how long a configuration is waited for that exists and lacks an annotation. Between Helm's change of a
+// Deployment and its change of the webhook configurations lies much less. A pod of the revision before, which starts when an
+// upgrade has stopped half-way, waits in vain and must get its turn.
+const AnnotationPatience = 30 * time.Second
+
 // Configuration is one webhook configuration.
 type Configuration struct {
 	API  API
 	Kind string
 	Name string
-	// Annotations are what the configuration must have before it is touched; it is waited for until then. A switch of modes
-	// sets one in the same request in which it removes the bundle of the old mode, so that a CA which is put in afterwards
-	// stays.
+	// Annotations are what the configuration should have before it is touched; they are waited for, at most AnnotationPatience.
+	// The chart sets one in the same request in which it changes the entries, so that no entry is added, and no bundle of
+	// another mode removed, after the CA was put in.
 	Annotations map[string]string
 	// FieldManager is the name that the API server records changes under.
 	FieldManager string
@@ -62,6 +67,8 @@ type Configuration struct {
 
 	// loaded is what Load has read and Trust has not used yet.
 	loaded *Snapshot
+	// lackingSince is when an annotation was first missed, zero before.
+	lackingSince time.Time
 }
 
 // Result is what Trust found and did.
@@ -74,8 +81,8 @@ type Result struct {
 	Patched bool `json:"patched"`
 }
 
-// Load reads the configuration and waits until it exists with its annotations, or ctx ends. To call it is optional: it lets a caller read
-// ahead while the CA set is not known yet.
+// Load reads the configuration and waits until it exists, and a while for its annotations, or ctx ends. To call it is
+// optional: it lets a caller read ahead while the CA set is not known yet.
 func (c *Configuration) Load(ctx context.Context) error {
 	waiting := false
 	backoff := appearance
@@ -84,7 +91,7 @@ func (c *Configuration) Load(ctx context.Context) error {
 		missing := "does not exist"
 		switch {
 		case err == nil:
-			if missing = c.lacking(s); missing == "" {
+			if missing = c.lacking(s); missing == "" || c.outOfPatience(missing) {
 				c.loaded = s
 				return nil
 			}
@@ -101,6 +108,18 @@ func (c *Configuration) Load(ctx context.Context) error {
 		case <-time.After(backoff.Step()):
 		}
 	}
+}
+
+// outOfPatience reports whether the annotations have been waited for long enough, over all calls of Load.
+func (c *Configuration) outOfPatience(missing string) bool {
+	if c.lackingSince.IsZero() {
+		c.lackingSince = time.Now()
+	}
+	if time.Since(c.lackingSince) < AnnotationPatience {
+		return false
+	}
+	c.Log.Warn("going on with webhook configuration as it is: an upgrade may have stopped half-way", "kind", c.Kind, "name", c.Name, "reason", missing)
+	return true
 }
 
 // lacking says which of the annotations s lacks, empty when it has them all.

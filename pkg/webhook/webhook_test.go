@@ -219,11 +219,34 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 		_, err := c.Trust(ctx, nil)
 		require.EqualError(t, err, "waiting for MutatingWebhookConfiguration x, which does not exist: timed out after 1m0s: context deadline exceeded")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+		ctx, cancel = context.WithTimeoutCause(t.Context(), time.Second, fmt.Errorf("timed out after 1s"))
+		defer cancel()
 		c.API, c.Annotations = &countingAPI{}, map[string]string{"b": "c", "a": "d"}
 		_, err = c.Trust(ctx, nil)
-		require.EqualError(t, err, "waiting for MutatingWebhookConfiguration x, which lacks the annotation a=d: timed out after 1m0s: context deadline exceeded")
+		require.EqualError(t, err, "waiting for MutatingWebhookConfiguration x, which lacks the annotation a=d: timed out after 1s")
 		assert.Less(t, api.gets, 60, "it asks at most about every second")
 		assert.Greater(t, api.gets, 25, "and at least every few seconds")
+	})
+}
+
+// A pod of the revision before starts again after an upgrade has stopped half-way: its annotation never comes back.
+func TestAnAnnotationIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		var log bytes.Buffer
+		api := &countingAPI{}
+		c := &webhook.Configuration{API: api, Kind: webhook.Mutating, Name: "x", Annotations: map[string]string{"a": "b"}, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(&log, nil))}
+		res, err := c.Trust(t.Context(), newCAs(t, 1))
+		require.NoError(t, err)
+		assert.True(t, res.Patched)
+		assert.GreaterOrEqual(t, time.Since(begun), webhook.AnnotationPatience)
+		assert.Less(t, time.Since(begun), webhook.AnnotationPatience+5*time.Second)
+		assert.Contains(t, log.String(), `level=WARN msg="going on with webhook configuration as it is: an upgrade may have stopped half-way" kind=MutatingWebhookConfiguration name=x reason="lacks the annotation a=b"`)
+		gets := api.gets
+		_, err = c.Trust(t.Context(), newCAs(t, 1))
+		require.NoError(t, err)
+		assert.Equal(t, gets+1, api.gets, "it is waited for once")
 	})
 }
 

@@ -39,7 +39,7 @@ func TestTheUsersOwnIssuerSigns(t *testing.T) {
 		t.Run("of kind "+kind, func(t *testing.T) {
 			i := env.Prepare(t)
 			createIssuer(t, i, kind, "company")
-			i.env.Install(t, charttest.Merged(charttest.InMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"charttest.CertManager": map[string]any{
+			i.Install(t, charttest.Merged(charttest.InMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"charttest.CertManager": map[string]any{
 				"issuerRef": map[string]any{"name": "company", "kind": kind},
 			}}}))
 			i.RequireAdmission(t, 7)

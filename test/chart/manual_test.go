@@ -19,7 +19,7 @@ func TestManualModeIsReadyWithoutARestart(t *testing.T) {
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("with %d replicas", n), func(t *testing.T) {
 			i := env.Prepare(t)
-			i.env.Install(t, charttest.InManualMode(n, i.CreateOwnSecrets(t)))
+			i.Install(t, charttest.InManualMode(n, i.CreateOwnSecrets(t)))
 			i.RequireNoRestarts(t)
 			i.RequireAdmission(t, 7)
 			secrets, err := env.Client.CoreV1().Secrets(i.Namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "type=" + string(corev1.SecretTypeTLS)})
@@ -41,7 +41,7 @@ func TestObjectsCanBeDeletedAfterAnUninstallAndTheReleaseComesBackInAnotherMode(
 			if mode == charttest.Manual {
 				values = charttest.InManualMode(1, own)
 			}
-			i.env.Install(t, values)
+			i.Install(t, values)
 			i.RequireAdmission(t, 7)
 			object := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{}}}
 			object.SetAPIVersion("workload.serving.volcano.sh/v1alpha1")

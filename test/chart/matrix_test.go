@@ -51,7 +51,7 @@ func TestMatrix(t *testing.T) {
 				if from == charttest.Manual {
 					first = charttest.InManualMode(n, own)
 				}
-				i.env.Install(t, first)
+				i.Install(t, first)
 				changed := charttest.Merged(first, map[string]any{"workload": map[string]any{"controllerManager": map[string]any{"podAnnotations": map[string]any{"changed": "yes"}}}})
 				steps := []step{{from + " -> " + from + ", a value changed", false, func(t *testing.T) { i.Upgrade(t, changed) }}}
 				for _, to := range charttest.Modes {

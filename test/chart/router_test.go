@@ -28,7 +28,7 @@ func TestAClientReachesTheRouterOverTLS(t *testing.T) {
 				values = charttest.InManualMode(1, i.CreateOwnSecrets(t))
 				i.CreateOwnSecret(t, secret, outside, inside, inside+".env.local")
 			}
-			i.env.Install(t, charttest.Merged(values, tlsOn))
+			i.Install(t, charttest.Merged(values, tlsOn))
 			i.RequireNoRestarts(t)
 			s, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), secret, metav1.GetOptions{})
 			require.NoError(t, err)

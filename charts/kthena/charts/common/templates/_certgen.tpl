@@ -1,10 +1,10 @@
 {{/*
-Annotation that says that certgen keeps the CA of a webhook configuration. Helm applies Deployments first: on a switch from
-another mode a new pod's certgen could put its CA in just before Helm removes that mode's bundle. Helm sets the annotation in
-the request that removes the bundle, and certgen waits for it. Takes: nothing.
+Annotation of a webhook configuration that certgen keeps, with the checksum of the component's entries. Helm applies
+Deployments first: a new pod's certgen could give the entries its CA just before Helm adds another one, or removes the bundle of
+another mode. Helm changes the annotation in that same request, and certgen waits for it. Takes: nothing.
 */}}
 {{- define "kthena.certgen.annotation" -}}
-certgen.kthena.volcano.sh/mode
+certgen.kthena.volcano.sh/webhooks
 {{- end }}
 
 {{/*
@@ -17,6 +17,7 @@ Takes: component and, beside it,
   validating  list of ValidatingWebhookConfigurations
   mutating    list of MutatingWebhookConfigurations
   volume      name of the volume for the files
+  webhooks    the rendered entries of all these configurations
 */}}
 {{- define "kthena.certgen.container" -}}
 {{- $certgen := .ctx.Values.global.certgen -}}
@@ -37,7 +38,7 @@ Takes: component and, beside it,
     - --validating-webhook-configuration={{ . }}
     {{- end }}
     {{- if or .mutating .validating }}
-    - --await-annotation={{ include "kthena.certgen.annotation" . }}=auto
+    - --await-annotation={{ include "kthena.certgen.annotation" . }}={{ sha256sum .webhooks }}
     {{- end }}
     - --output-dir=/certs
     - --validity={{ $certgen.validity }}
@@ -63,8 +64,8 @@ Takes: component and, beside it,
 {{- end }}
 
 {{/*
-Item of initContainers for the webhook's certificate. Takes: component, with validating and mutating (lists of names)
-beside it.
+Item of initContainers for the webhook's certificate. Takes: component, with validating and mutating (lists of names) and
+webhooks (the rendered entries) beside it.
 */}}
 {{- define "kthena.certgen.webhook" -}}
 {{- $dnsNames := include "kthena.dnsNames" (dict "ctx" .ctx "service" (include "kthena.webhook.service" .ctx)) | splitList "\n" }}

@@ -45,7 +45,10 @@ sideEffects: None
 timeoutSeconds: {{ .values.webhook.timeoutSeconds }}
 {{- end }}
 
-{{/* Metadata of a webhook configuration. Takes: component, with configuration (the object's name) beside it. */}}
+{{/*
+Metadata of a webhook configuration. Takes: component, with configuration (the object's name) and webhooks (the rendered entries
+of all configurations of the component) beside it.
+*/}}
 {{- define "kthena.webhook.metadata" -}}
 name: {{ .configuration }}
 {{- if eq .ctx.Values.global.certManagementMode "cert-manager" }}
@@ -53,7 +56,7 @@ annotations:
   cert-manager.io/inject-ca-from: {{ .ctx.Release.Namespace }}/{{ include "kthena.webhook.certificate" .ctx }}-cert
 {{- else if eq .ctx.Values.global.certManagementMode "auto" }}
 annotations:
-  {{ include "kthena.certgen.annotation" . }}: auto
+  {{ include "kthena.certgen.annotation" . }}: {{ sha256sum .webhooks }}
 {{- end }}
 labels:
   {{- include "kthena.labels" . | nindent 2 }}

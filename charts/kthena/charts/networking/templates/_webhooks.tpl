@@ -1,5 +1,5 @@
 {{/* Entries of kthena-networking-validating-webhook. Takes: component. */}}
-{{- define "kthena.networking.validatingWebhooks" -}}
+{{- define "kthena.networking.webhooks" -}}
 - name: validate-modelroute.networking.serving.volcano.sh
   {{- include "kthena.webhook.settings" (merge (dict "path" "/validate/modelroute") .) | nindent 2 }}
   rules:

@@ -37,3 +37,9 @@
       operations: [CREATE, UPDATE]
       scope: Namespaced
 {{- end }}
+
+{{/* All entries, for a checksum. Takes: component. */}}
+{{- define "kthena.registry.webhooks" -}}
+{{ include "kthena.registry.mutatingWebhooks" . }}
+{{ include "kthena.registry.validatingWebhooks" . }}
+{{- end }}

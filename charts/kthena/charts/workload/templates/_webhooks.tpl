@@ -1,5 +1,5 @@
 {{/* Entries of kthena-workload-validating-webhook. Takes: component. */}}
-{{- define "kthena.workload.validatingWebhooks" -}}
+{{- define "kthena.workload.webhooks" -}}
 - name: validate-modelserving.workload.serving.volcano.sh
   {{- include "kthena.webhook.settings" (merge (dict "path" "/validate-workload-ai-v1alpha1-modelserving") .) | nindent 2 }}
   rules:
