@@ -45,7 +45,7 @@ func New(cfg *rest.Config, log *slog.Logger) (*Client, error) {
 	// One run makes a handful of requests; the API server's own priority and fairness is what limits them.
 	cfg.QPS = -1
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return &Retry{Next: &Skew{Next: next, Now: time.Now, Log: log}, AttemptTimeout: attemptTimeout, Log: log}
+		return &Retry{Next: &Skew{Next: NewGate(next), Now: time.Now, Log: log}, AttemptTimeout: attemptTimeout, Log: log}
 	})
 	transport, err := rest.HTTPClientFor(cfg)
 	if err != nil {
