@@ -17,8 +17,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -173,8 +173,15 @@ func link(dir string, files map[string][]byte) (changed bool, err error) {
 	return true, syncDir(dir)
 }
 
-// leftover matches the names of what this package makes for a time.
-var leftover = regexp.MustCompile(`^\.\.(\d{4}(_\d\d){5}\.|check\.)`)
+// leftover reports whether name is that of something which this package makes for a time.
+func leftover(name string) bool {
+	if len(name) > len(folderName) {
+		if _, err := time.Parse(folderName, name[:len(folderName)]); err == nil {
+			return true
+		}
+	}
+	return strings.HasPrefix(name, checkName)
+}
 
 // tidy removes what earlier calls, finished or interrupted, have left: folders other than current, and links to files
 // that are gone.
@@ -186,7 +193,7 @@ func tidy(dir, current string, files map[string][]byte) error {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		_, wanted := files[e.Name()]
-		stale := leftover.MatchString(e.Name()) && e.Name() != current
+		stale := leftover(e.Name()) && e.Name() != current
 		if !stale && !wanted {
 			info, err := e.Info()
 			stale = err == nil && ours(path, info)

@@ -143,7 +143,7 @@ func TestWriteLeavesWhatIsNotItsOwn(t *testing.T) {
 	t.Run("beside its files", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		for _, name := range []string{"notes.txt", "..mine", "..2026_plan"} {
+		for _, name := range []string{"notes.txt", "..mine", "..2026_plan", "..2026_11_24_08_30_99.backup"} {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o600))
 		}
 		require.NoError(t, os.Symlink("notes.txt", filepath.Join(dir, "link")))

@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -61,8 +60,6 @@ func (s Spec) RenewBefore(wanted time.Duration) time.Duration {
 	return s.Validity / 3
 }
 
-var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-
 // ValidateDNSName reports whether name is a host name in the form of RFC 1123: lower-case labels of at most 63
 // characters, 253 in all, no wildcard and no dot at the end.
 func ValidateDNSName(name string) error {
@@ -73,11 +70,16 @@ func ValidateDNSName(name string) error {
 		return fmt.Errorf("DNS name %q has %d characters: at most 253 are allowed", name, len(name))
 	}
 	for label := range strings.SplitSeq(name, ".") {
-		if !dnsLabel.MatchString(label) {
+		if !isDNSLabel(label) {
 			return fmt.Errorf("DNS name %q is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots", name)
 		}
 	}
 	return nil
+}
+
+func isDNSLabel(label string) bool {
+	const inner = "abcdefghijklmnopqrstuvwxyz0123456789-"
+	return label != "" && len(label) <= 63 && strings.Trim(label, inner) == "" && label[0] != '-' && label[len(label)-1] != '-'
 }
 
 // Key algorithms, spelled as cert-manager's Certificate spells them.
