@@ -42,6 +42,8 @@ func New(cfg *rest.Config, log *slog.Logger) (*Client, error) {
 
 	cfg = rest.CopyConfig(cfg)
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	// Protobuf is read by generated code; the JSON decoder would look at every field of every type first.
+	cfg.AcceptContentTypes, cfg.ContentType = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf
 	// One run makes a handful of requests; the API server's own priority and fairness is what limits them.
 	cfg.QPS = -1
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
