@@ -2,6 +2,7 @@ package secret
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,34 +22,34 @@ const (
 	Repaired Outcome = "repaired"
 )
 
-// Causes of outcomes beside the codes of package gen. The values are stable.
+// Reasons: an outcome, and after a colon its cause. The values are stable. One that ends with a colon or a hyphen goes on
+// with a gen.Code. Each has a line in the manual and a case in the test of the program, which reads them here.
 const (
-	causeExpiring  = "expiring"
-	causeForced    = "forced"
-	causeKeys      = "keys"
-	causeWrongType = "wrong-type"
-)
-
-const (
-	refusedForeign   = "refused:foreign-" // and a gen.Code, or causeForced
-	refusedImmutable = "refused:immutable"
+	reasonCreated       = "created"
+	reasonReused        = "reused"
+	reasonExpiring      = "renewed:expiring"
+	reasonForced        = "renewed:forced"
+	reasonRepaired      = "repaired:"
+	reasonKeys          = "repaired:keys"
+	reasonWrongType     = "repaired:wrong-type"
+	reasonForeign       = "refused:foreign-"
+	reasonForeignForced = "refused:foreign-forced"
+	reasonImmutable     = "refused:immutable"
 )
 
 // decision is what to do about a stored Secret.
 type decision struct {
-	outcome Outcome
-	cause   string
-	detail  string
+	// reason is the fixed string that users see.
+	reason string
+	detail string
 	// keep says that the certificate stays and only what is around it changes.
 	keep bool
 }
 
-// reason is the fixed string that users see.
-func (d decision) reason() string {
-	if d.cause == "" {
-		return string(d.outcome)
-	}
-	return string(d.outcome) + ":" + d.cause
+// outcome is what the reason begins with.
+func (d decision) outcome() Outcome {
+	outcome, _, _ := strings.Cut(d.reason, ":")
+	return Outcome(outcome)
 }
 
 // decide looks at a stored Secret and its report. Presence is not validity, and what is not ours is used or refused
@@ -60,17 +61,17 @@ func decide(s *corev1.Secret, r gen.Report, want Want, now time.Time) (decision,
 	case s.Labels[LabelManagedBy] != ManagedBy:
 		return decideForeign(s, r, want)
 	case !r.OK():
-		return decision{outcome: Repaired, cause: string(r.Faults[0].Code), detail: r.Faults[0].Detail}, nil
+		return decision{reason: reasonRepaired + string(r.Faults[0].Code), detail: r.Faults[0].Detail}, nil
 	case want.Force:
-		return decision{outcome: Renewed, cause: causeForced, detail: "renewal was asked for"}, nil
+		return decision{reason: reasonForced, detail: "renewal was asked for"}, nil
 	case s.Type != corev1.SecretTypeTLS:
-		return decision{outcome: Repaired, cause: causeWrongType, detail: fmt.Sprintf("the Secret is of type %q", s.Type), keep: true}, nil
+		return decision{reason: reasonWrongType, detail: fmt.Sprintf("the Secret is of type %q", s.Type), keep: true}, nil
 	case len(s.Data) != 3:
-		return decision{outcome: Repaired, cause: causeKeys, detail: fmt.Sprintf("the Secret has %d keys besides the certificate's", len(s.Data)-3), keep: true}, nil
+		return decision{reason: reasonKeys, detail: fmt.Sprintf("the Secret has %d keys besides the certificate's", len(s.Data)-3), keep: true}, nil
 	case left < before:
-		return decision{outcome: Renewed, cause: causeExpiring, detail: fmt.Sprintf("%s are left, renewal is due below %s", left.Round(time.Second), before)}, nil
+		return decision{reason: reasonExpiring, detail: fmt.Sprintf("%s are left, renewal is due below %s", left.Round(time.Second), before)}, nil
 	}
-	return decision{outcome: Reused}, nil
+	return decision{reason: reasonReused}, nil
 }
 
 // decideForeign is decide for a Secret that is not ours.
@@ -79,15 +80,15 @@ func decideForeign(s *corev1.Secret, r gen.Report, want Want) (decision, *Refuse
 	stranger := fmt.Sprintf("the Secret has no label %s=%s, so it is left alone", LabelManagedBy, ManagedBy)
 	switch {
 	case !r.OK():
-		refused.Reason = refusedForeign + string(r.Faults[0].Code)
+		refused.Reason = reasonForeign + string(r.Faults[0].Code)
 		refused.Detail = fmt.Sprintf("%s, and its certificate cannot be used: %s", stranger, r.Faults[0])
 		refused.Remedy = "repair the Secret, or " + refused.Remedy
 	case want.Force:
-		refused.Reason = refusedForeign + causeForced
+		refused.Reason = reasonForeignForced
 		refused.Detail = stranger + ", and cannot be renewed"
 		refused.Remedy = "replace its certificate yourself, or " + refused.Remedy
 	default:
-		return decision{outcome: Reused}, nil
+		return decision{reason: reasonReused}, nil
 	}
 	return decision{}, refused
 }

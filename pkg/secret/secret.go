@@ -115,7 +115,7 @@ type ensurer struct {
 func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 	current, err := e.Client.Get(ctx, e.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return e.create(ctx, decision{outcome: Created}, nil)
+		return e.create(ctx, decision{reason: reasonCreated}, nil)
 	}
 	if err != nil {
 		return Result{}, err
@@ -123,7 +123,7 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 	b := bundleOf(current)
 	report := gen.Check(b, e.want.Spec.DNSNames, e.Now())
 	if e.fresh != nil && bytes.Equal(b.Key, e.fresh.Key) && report.OK() {
-		return Result{Outcome: e.tried.outcome, Reason: e.tried.reason(), Bundle: b, Report: report}, nil
+		return Result{Outcome: e.tried.outcome(), Reason: e.tried.reason, Bundle: b, Report: report}, nil
 	}
 	d, refused := decide(current, report, e.want, e.Now())
 	if refused != nil {
@@ -133,11 +133,11 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 		e.Log.Warn("stored certificate is odd", "secret", e.id(), "warning", w)
 	}
 	switch {
-	case d.outcome == Reused:
+	case d.outcome() == Reused:
 		if due := e.want.Spec.RenewBefore(e.want.RenewBefore); report.NotAfter.Sub(e.Now()) < due {
 			e.Log.Warn("certificate of somebody else ends soon: replace it in time", "secret", e.id(), "not-after", report.NotAfter)
 		}
-		return Result{Outcome: Reused, Reason: d.reason(), Bundle: b, Report: report}, nil
+		return Result{Outcome: Reused, Reason: d.reason, Bundle: b, Report: report}, nil
 	case d.keep:
 		return e.replace(ctx, current, d, b)
 	}

@@ -65,12 +65,12 @@ func (e *ensurer) create(ctx context.Context, d decision, b *gen.Bundle) (Result
 	if _, err := e.Client.Create(ctx, s, metav1.CreateOptions{FieldManager: e.FieldManager}); err != nil {
 		return Result{}, fmt.Errorf("creating it: %w", err)
 	}
-	return Result{Outcome: d.outcome, Reason: d.reason(), Bundle: *b, Report: report}, nil
+	return Result{Outcome: d.outcome(), Reason: d.reason, Bundle: *b, Report: report}, nil
 }
 
 // replace writes b into the Secret as it was read, by an update where the API allows one.
 func (e *ensurer) replace(ctx context.Context, current *corev1.Secret, d decision, b gen.Bundle) (Result, error) {
-	e.Log.Warn("replacing what the secret holds", "secret", e.id(), "reason", d.reason(), "detail", d.detail)
+	e.Log.Warn("replacing what the secret holds", "secret", e.id(), "reason", d.reason, "detail", d.detail)
 	if !replaceable(current) {
 		return e.recreate(ctx, current, d, b)
 	}
@@ -85,7 +85,7 @@ func (e *ensurer) replace(ctx context.Context, current *corev1.Secret, d decisio
 	if err != nil {
 		return Result{}, fmt.Errorf("updating it: %w", err)
 	}
-	return Result{Outcome: d.outcome, Reason: d.reason(), Bundle: b, Report: report}, nil
+	return Result{Outcome: d.outcome(), Reason: d.reason, Bundle: b, Report: report}, nil
 }
 
 // recreate deletes exactly the Secret that was read and creates it anew. Should this be interrupted between the two,
@@ -97,8 +97,8 @@ func (e *ensurer) recreate(ctx context.Context, current *corev1.Secret, d decisi
 	switch {
 	case apierrors.IsForbidden(err):
 		return Result{}, &RefusedError{
-			Reason: refusedImmutable,
-			Detail: fmt.Sprintf("the Secret must be replaced (%s: %s), the API cannot update it and deleting it is forbidden", d.reason(), d.detail),
+			Reason: reasonImmutable,
+			Detail: fmt.Sprintf("the Secret must be replaced (%s: %s), the API cannot update it and deleting it is forbidden", d.reason, d.detail),
 			Remedy: fmt.Sprintf("have it made anew by: kubectl delete secret --namespace %s %s", e.Namespace, e.Name),
 		}
 	case err != nil && !apierrors.IsNotFound(err):

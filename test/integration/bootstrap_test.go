@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
@@ -19,10 +18,9 @@ import (
 
 func (s *site) requireTrusted(t *testing.T, o *outcome) {
 	t.Helper()
-	names := []string{"webhook." + s.namespace + ".svc", "webhook." + s.namespace + ".svc.cluster.local"}
 	cert, key := o.file(t, "tls.crt"), o.file(t, "tls.key")
 	for _, bundle := range append(s.bundles(t), o.file(t, "ca.crt")) {
-		r := gen.Check(gen.Bundle{CA: bundle, Cert: cert, Key: key}, names, time.Now())
+		r := gen.Check(gen.Bundle{CA: bundle, Cert: cert, Key: key}, s.names(), time.Now())
 		require.Empty(t, r.Faults)
 	}
 }
@@ -147,64 +145,6 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	assert.Contains(t, o.stderr, "kthena-certgen: error: ensuring secret "+s.namespace+"/"+s.secret+`: secrets "webhook-certs-auto" is forbidden: User "`+s.user+`" cannot get resource "secrets" in API group "" in the namespace "`+s.namespace+`"`)
 }
 
-func TestSomebodyElsesSecretIsUsedOrRefused(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		change func(data map[string][]byte)
-		code   int
-		reason string
-	}{
-		"used while it is good":          {func(map[string][]byte) {}, 0, "reused"},
-		"refused when its key is gone":   {func(d map[string][]byte) { delete(d, "tls.key") }, 3, "refused:foreign-malformed"},
-		"refused when its CA is no CA":   {func(d map[string][]byte) { d["ca.crt"] = []byte("no CA") }, 3, "refused:foreign-malformed"},
-		"refused when the CA is another": {func(d map[string][]byte) { d["ca.crt"] = newBundle(t, "x").CA }, 3, "refused:foreign-chain"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newSite(t)
-			s.createConfigurations(t)
-			b := newBundle(t, "webhook."+s.namespace+".svc", "webhook."+s.namespace+".svc.cluster.local")
-			data := map[string][]byte{"ca.crt": b.CA, "tls.crt": b.Cert, "tls.key": b.Key}
-			tc.change(data)
-			before, err := cluster.Client.CoreV1().Secrets(s.namespace).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: s.secret}, Data: data}, metav1.CreateOptions{})
-			require.NoError(t, err)
-			o := s.bootstrap(t.Context(), t)
-			assert.Equal(t, tc.code, o.code, o.stderr)
-			assert.Equal(t, tc.reason, o.Reason)
-			assert.Equal(t, before, s.storedSecret(t))
-			if tc.code == 0 {
-				s.requireTrusted(t, o)
-				return
-			}
-			assert.Equal(t, "refused", o.Outcome)
-			assert.Contains(t, o.stderr, "kubectl delete secret --namespace "+s.namespace+" "+s.secret)
-			for _, bundle := range s.bundles(t) {
-				assert.Empty(t, bundle)
-			}
-		})
-	}
-}
-
-func TestOurSecretOfTheWrongTypeIsMadeAnew(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.createConfigurations(t)
-	first := s.bootstrap(t.Context(), t)
-	first.requireDone(t, "created")
-	o := s.storedSecret(t)
-	client := cluster.Client.CoreV1().Secrets(s.namespace)
-	require.NoError(t, client.Delete(t.Context(), s.secret, metav1.DeleteOptions{}))
-	o.UID, o.ResourceVersion, o.Type = "", "", corev1.SecretTypeOpaque
-	_, err := client.Create(t.Context(), o, metav1.CreateOptions{})
-	require.NoError(t, err)
-
-	second := s.bootstrap(t.Context(), t)
-	second.requireDone(t, "repaired")
-	assert.Equal(t, "repaired:wrong-type", second.Reason)
-	assert.Equal(t, corev1.SecretTypeTLS, s.storedSecret(t).Type)
-	assert.Equal(t, first.CAFingerprint, second.CAFingerprint, "a good certificate stays")
-}
-
 func TestFilesThatStandInTheWayAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -267,13 +207,6 @@ func TestAnInterruptEndsTheProgram(t *testing.T) {
 	o := <-done
 	assert.Equal(t, 1, o.code)
 	assert.Contains(t, o.stderr, "interrupt signal received")
-}
-
-func newBundle(t *testing.T, names ...string) gen.Bundle {
-	t.Helper()
-	b, err := gen.Generate(gen.Spec{DNSNames: names, Validity: gen.DefaultValidity, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, time.Now())
-	require.NoError(t, err)
-	return b
 }
 
 // may reports whether the service account has a right on the Secret.

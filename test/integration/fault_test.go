@@ -95,12 +95,14 @@ func TestALossWhileServersRunIsMadeGoodByTheNextBootstrap(t *testing.T) {
 		lose   func(t *testing.T, s *site)
 		reason string
 	}{
-		"of the Secret":                  {func(t *testing.T, s *site) { s.deleteSecret(t) }, "created"},
-		"of the Secret's data":           {func(t *testing.T, s *site) { s.changeSecret(t, empty) }, "repaired:malformed"},
-		"of the Secret's sense":          {func(t *testing.T, s *site) { s.changeSecret(t, garbage) }, "repaired:malformed"},
-		"of the configurations":          {func(t *testing.T, s *site) { s.deleteConfigurations(t); s.createConfigurations(t) }, "reused"},
-		"of the bundles":                 {func(t *testing.T, s *site) { s.setBundles(t, nil) }, "reused"},
-		"of the bundles to a foreign CA": {func(t *testing.T, s *site) { s.setBundles(t, newBundle(t, "foreign.svc").CA) }, "reused"},
+		"of the Secret":         {func(t *testing.T, s *site) { s.deleteSecret(t) }, "created"},
+		"of the Secret's data":  {func(t *testing.T, s *site) { s.changeSecret(t, empty) }, "repaired:malformed"},
+		"of the Secret's sense": {func(t *testing.T, s *site) { s.changeSecret(t, garbage) }, "repaired:malformed"},
+		"of the configurations": {func(t *testing.T, s *site) { s.deleteConfigurations(t); s.createConfigurations(t) }, "reused"},
+		"of the bundles":        {func(t *testing.T, s *site) { s.setBundles(t, nil) }, "reused"},
+		"of the bundles to a foreign CA": {func(t *testing.T, s *site) {
+			s.setBundles(t, made(t, gen.DefaultValidity, time.Now(), "foreign.svc").CA)
+		}, "reused"},
 		"of the bundles' sense": {func(t *testing.T, s *site) {
 			s.setBundles(t, []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
 		}, "reused"},
