@@ -34,6 +34,8 @@ type Environment struct {
 type Options struct {
 	// CertManager makes the real cert-manager run.
 	CertManager bool
+	// AggregatorRouting makes the API server choose the endpoints of webhooks itself; see localcluster.Options.
+	AggregatorRouting bool
 }
 
 // Main is the TestMain of a package whose tests share one environment: it starts it into *e, runs the tests, stops it and
@@ -62,7 +64,7 @@ func Start(ctx context.Context, o Options) (*Environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := localcluster.Start(ctx, localcluster.Options{})
+	cluster, err := localcluster.Start(ctx, localcluster.Options{AggregatorRouting: o.AggregatorRouting})
 	if err != nil {
 		return nil, err
 	}

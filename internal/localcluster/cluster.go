@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -35,6 +36,9 @@ type Options struct {
 	// Dir is the folder for everything that the cluster writes. It must be missing or empty, and Stop removes it. Without it
 	// a new folder is made in the system's folder for temporary files.
 	Dir string
+	// AggregatorRouting is kube-apiserver's option --enable-aggregator-routing: it sends requests to webhooks to the
+	// endpoints of their Services, of which it chooses a ready one for each request, and not to ClusterIPs.
+	AggregatorRouting bool
 }
 
 // Cluster is a running cluster.
@@ -81,7 +85,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	c := &Cluster{Dir: dir, Kubeconfig: filepath.Join(dir, "kubeconfig"), log: log}
 	begun := time.Now()
-	if err := c.start(ctx, servers, controllers); err != nil {
+	if err := c.start(ctx, o, servers, controllers); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the local cluster: %w", err), c.Stop())
 	}
 	log.Info("local cluster started", "version", c.version, "server", c.Config.Host, "dir", dir, "elapsed", time.Since(begun))
@@ -116,7 +120,7 @@ func (c *Cluster) DialPod(ctx context.Context, podIP string, port int) (net.Conn
 }
 
 // start does everything that needs the folder. What has been started when it fails is ended by Stop.
-func (c *Cluster) start(ctx context.Context, servers, controllers string) error {
+func (c *Cluster) start(ctx context.Context, o Options, servers, controllers string) error {
 	// The reaper comes first, and so is the last to stop: from here on, nothing can be left behind.
 	c.undo = append(c.undo, func() error { return os.RemoveAll(c.Dir) })
 	reaper, err := startReaper(c.Dir)
@@ -130,7 +134,7 @@ func (c *Cluster) start(ctx context.Context, servers, controllers string) error 
 	if err != nil {
 		return err
 	}
-	if err := c.startServers(servers, egress); err != nil {
+	if err := c.startServers(o, servers, egress); err != nil {
 		return err
 	}
 	if c.Client, err = kubernetes.NewForConfig(c.Config); err != nil {
@@ -148,7 +152,7 @@ func (c *Cluster) start(ctx context.Context, servers, controllers string) error 
 }
 
 // startServers starts etcd and kube-apiserver, whose programs are in the folder servers.
-func (c *Cluster) startServers(servers, egress string) error {
+func (c *Cluster) startServers(o Options, servers, egress string) error {
 	// Without a logger, controller-runtime complains on stderr, with a stack, about its being missing.
 	ctrllog.SetLogger(logr.FromSlogHandler(c.log.Handler()))
 	policy := filepath.Join(c.Dir, "audit-policy.yaml")
@@ -174,6 +178,7 @@ func (c *Cluster) startServers(servers, egress string) error {
 	}
 	c.plane.APIServer.Configure().
 		Set("egress-selector-config-file", egress).
+		Set("enable-aggregator-routing", strconv.FormatBool(o.AggregatorRouting)).
 		Set("audit-policy-file", policy).
 		Set("audit-log-path", c.auditLog()).
 		// The log must not be cut into several files: it is read as one. In megabytes.

@@ -118,6 +118,18 @@ func (n *network) dialService(ctx context.Context, host string, port int32) (net
 	return conn, nil
 }
 
+// dial connects to what the API server calls by an address: a Service by its ClusterIP, or a pod, when it chooses
+// endpoints itself (see Options.AggregatorRouting).
+func (n *network) dial(ctx context.Context, host string, port int32) (net.Conn, error) {
+	n.mu.Lock()
+	_, isPod := n.pods[host]
+	n.mu.Unlock()
+	if isPod {
+		return n.dialPod(ctx, host, port)
+	}
+	return n.dialService(ctx, host, port)
+}
+
 // listers says where Services and their endpoints are found at the moment.
 func (n *network) listers() (corelisters.ServiceLister, discoverylisters.EndpointSliceLister) {
 	n.mu.Lock()
@@ -209,7 +221,7 @@ func deref[T any](p *T, missing T) T {
 	return *p
 }
 
-// ServeHTTP serves kube-apiserver's CONNECT requests for the address of a Service.
+// ServeHTTP serves kube-apiserver's CONNECT requests for the address of a Service or a pod.
 func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodConnect {
 		http.Error(w, "only CONNECT is served here", http.StatusMethodNotAllowed)
@@ -225,7 +237,7 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	upstream, err := n.dialService(r.Context(), host, int32(port))
+	upstream, err := n.dial(r.Context(), host, int32(port))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
@@ -244,18 +256,18 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // join copies both ways until one side has ended, and then ends the other. What the client sends comes from fromClient.
+//
+// Whoever sees the end passes it on, and nobody is waited for before that: until the client learns that the server has
+// closed the connection, it may send a request into it, and here it must not have more time for that than on a network.
 func join(client net.Conn, fromClient io.Reader, upstream net.Conn) {
-	ended := make(chan struct{}, 2)
-	go func() {
+	var other sync.WaitGroup
+	other.Go(func() {
 		_, _ = io.Copy(upstream, fromClient)
-		ended <- struct{}{}
-	}()
-	go func() {
-		_, _ = io.Copy(client, upstream)
-		ended <- struct{}{}
-	}()
-	<-ended
+		upstream.Close()
+		client.Close()
+	})
+	_, _ = io.Copy(client, upstream)
 	client.Close()
 	upstream.Close()
-	<-ended
+	other.Wait()
 }

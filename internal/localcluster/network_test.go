@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -80,6 +81,18 @@ func TestAWebhookOfAService(t *testing.T) {
 			require.NoError(t, tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(t.Context()))
 		})
 	}
+	t.Run("is reached by the API server by the address of its pod", func(t *testing.T) {
+		conn, err := net.Dial("unix", filepath.Join(cluster.Dir, "egress.sock"))
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, "CONNECT "+net.JoinHostPort(ip, "8443")+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		answer := make([]byte, len("HTTP/1.1 200 OK\r\n\r\n"))
+		_, err = io.ReadFull(conn, answer)
+		require.NoError(t, err)
+		require.Equal(t, "HTTP/1.1 200 OK\r\n\r\n", string(answer))
+		require.NoError(t, tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(t.Context()))
+	})
 	cluster.network.detach(ip)
 	t.Run("cannot be called when the pod has gone from the network", func(t *testing.T) {
 		_, err := cluster.DialPod(t.Context(), ip, 8443)
