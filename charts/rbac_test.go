@@ -42,7 +42,7 @@ var leaseRules = []string{
 
 // What certgen needs in the namespace. The API cannot limit create to a name.
 func certgenSecretRules(secret string) []string {
-	return []string{"core secrets: create", "core secrets [" + secret + "]: get update delete"}
+	return []string{"core secrets: create", "core secrets [" + secret + "]: get update delete", "core events: create"}
 }
 
 func TestRightsAreTheLeast(t *testing.T) {
@@ -107,7 +107,7 @@ func TestRightsAreTheLeast(t *testing.T) {
 		{
 			"router with TLS", "{networking: {kthenaRouter: {tls: {enabled: true}}}}", "kthena-router",
 			slices.Concat(routerRules, routerCertgen),
-			[]string{"core secrets: create", "core secrets [networking-webhook-certs-auto kthena-router-tls-auto]: get update delete"},
+			certgenSecretRules("networking-webhook-certs-auto kthena-router-tls-auto"),
 		},
 		{
 			"router with TLS and without webhooks", "{networking: {kthenaRouter: {tls: {enabled: true}, webhook: {enabled: false}}}}", "kthena-router",

@@ -4,17 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/rest"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
 	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
-	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
@@ -40,6 +37,8 @@ A renewal always makes a new CA; the old ones stay trusted until they expire. Se
 pods after a renewal that --force-renew asked for. Without an output folder no files are written: this is how to run it
 from outside the cluster, with a kubeconfig.
 
+What it has created, renewed, repaired or refused it also tells in an Event of the Secret, if it may.
+
 It logs to stderr and ends with one line of JSON on stdout that says what was done.`,
 		Example: `  kthena-certgen bootstrap --namespace kthena-system --secret-name registry-webhook-certs-auto \
     --dns-name registry-webhook.kthena-system.svc --validating-webhook-configuration kthena-registry-validating-webhook \
@@ -54,11 +53,11 @@ It logs to stderr and ends with one line of JSON on stdout that says what was do
 			if err := o.validate(); err != nil {
 				return err
 			}
-			cfg, err := kube.Config(o.kubeconfig)
+			client, log, err := o.connect(cmd.ErrOrStderr(), o.version)
 			if err != nil {
 				return err
 			}
-			if err := o.run(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil {
+			if err := o.run(cmd.Context(), client, log, cmd.OutOrStdout()); err != nil {
 				return runError{err}
 			}
 			return nil
@@ -68,17 +67,12 @@ It logs to stderr and ends with one line of JSON on stdout that says what was do
 	return cmd
 }
 
-func (o *bootstrapOptions) run(ctx context.Context, cfg *rest.Config, stdout, stderr io.Writer) error {
+func (o *bootstrapOptions) run(ctx context.Context, client *kube.Client, log *slog.Logger, stdout io.Writer) error {
 	start := time.Now()
-	log := o.logger(stderr)
-	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("timed out after %s: %w", o.timeout, context.DeadlineExceeded))
+	ctx, cancel := o.limit(ctx)
 	defer cancel()
 
-	pass, err := o.pass(cfg, log)
-	if err != nil {
-		return err
-	}
-	sum, err := pass.Run(ctx)
+	sum, err := o.pass(client, log).Run(ctx)
 	var refused *secret.RefusedError
 	switch {
 	case errors.As(err, &refused):
@@ -93,12 +87,7 @@ func (o *bootstrapOptions) run(ctx context.Context, cfg *rest.Config, stdout, st
 	return errors.Join(err, json.NewEncoder(stdout).Encode(line))
 }
 
-func (o *bootstrapOptions) pass(cfg *rest.Config, log *slog.Logger) (*bootstrap.Pass, error) {
-	cfg.UserAgent = "kthena-certgen/" + o.version
-	client, err := kube.New(cfg, log)
-	if err != nil {
-		return nil, err
-	}
+func (o *bootstrapOptions) pass(client *kube.Client, log *slog.Logger) *bootstrap.Pass {
 	pass := &bootstrap.Pass{
 		Secret: &secret.Store{
 			Client:       client.Secrets(o.namespace),
@@ -110,10 +99,11 @@ func (o *bootstrapOptions) pass(cfg *rest.Config, log *slog.Logger) (*bootstrap.
 			Now:          time.Now,
 			Log:          log,
 		},
-		Want: secret.Want{Spec: o.spec(), RenewBefore: o.renewBefore, Force: o.forceRenew},
-		Dir:  o.outputDir,
-		Now:  time.Now,
-		Log:  log,
+		Want:   secret.Want{Spec: o.spec(o.dnsNames...), RenewBefore: o.renewBefore, Force: o.forceRenew},
+		Dir:    o.outputDir,
+		Events: client.Events(o.namespace),
+		Now:    time.Now,
+		Log:    log,
 	}
 	add := func(api webhook.API, kind string, names []string) {
 		for _, name := range names {
@@ -124,9 +114,5 @@ func (o *bootstrapOptions) pass(cfg *rest.Config, log *slog.Logger) (*bootstrap.
 	}
 	add(client.MutatingWebhookConfigurations(), webhook.Mutating, o.mutating)
 	add(client.ValidatingWebhookConfigurations(), webhook.Validating, o.validating)
-	return pass, nil
-}
-
-func (o *bootstrapOptions) spec() gen.Spec {
-	return gen.Spec{DNSNames: o.dnsNames, Validity: o.validity, Key: gen.KeySpec{Algorithm: o.keyAlgorithm, Size: o.keySize}}
+	return pass
 }

@@ -1,4 +1,4 @@
-// Package kube is the program's way to the API server: typed access to the three kinds of object it handles, over
+// Package kube is the program's way to the API server: typed access to the few kinds of object it handles, over
 // plain REST clients with a scheme of just these kinds (the whole clientset would double the binary and its memory),
 // and a transport that rides out an API server that is overloaded, restarting or gone for a while.
 package kube
@@ -23,7 +23,7 @@ import (
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 
-// Client reads and writes Secrets and webhook configurations.
+// Client reads and writes Secrets and webhook configurations, and records Events.
 type Client struct {
 	core, admission *rest.RESTClient
 	parameters      runtime.ParameterCodec
@@ -34,8 +34,9 @@ type Client struct {
 func New(cfg *rest.Config, log *slog.Logger) (*Client, error) {
 	scheme := runtime.NewScheme()
 	core, admission := corev1.SchemeGroupVersion, admissionv1.SchemeGroupVersion
-	scheme.AddKnownTypes(core, &corev1.Secret{})
-	scheme.AddKnownTypes(admission, &admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{})
+	scheme.AddKnownTypes(core, &corev1.Secret{}, &corev1.Event{})
+	scheme.AddKnownTypes(admission, &admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{},
+		&admissionv1.MutatingWebhookConfigurationList{}, &admissionv1.ValidatingWebhookConfigurationList{})
 	for _, gv := range []schema.GroupVersion{core, admission} {
 		metav1.AddToGroupVersion(scheme, gv)
 	}

@@ -40,18 +40,25 @@ type Retry struct {
 	Log            *slog.Logger
 }
 
+// onceKey is the context's key that Once sets.
+type onceKey struct{}
+
+// Once returns a context whose requests Retry makes once, whatever becomes of them.
+func Once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
+
 // RoundTrip implements http.RoundTripper.
 func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 	start := time.Now()
 	pauses := backoff
 	for {
 		resp, err := r.attempt(req)
-		if err == nil && !retriable(resp.StatusCode, time.Since(start)) {
+		once := req.Context().Value(onceKey{}) != nil
+		if err == nil && (once || !retriable(resp.StatusCode, time.Since(start))) {
 			return resp, nil
 		}
 		var unverified *tls.CertificateVerificationError
-		if errors.As(err, &unverified) {
-			return nil, err // another server, or the wrong CA: neither changes by waiting
+		if once || errors.As(err, &unverified) {
+			return nil, err // of the latter: another server, or the wrong CA, and neither changes by waiting
 		}
 		cause := err
 		pause := pauses.Step()

@@ -166,3 +166,28 @@ func TestRetryRefusesAServerThatIsNotTheOneMeant(t *testing.T) {
 	var unverified *tls.CertificateVerificationError
 	require.ErrorAs(t, err, &unverified, "at once: waiting does not change it")
 }
+
+func TestOnceMakesOneAttempt(t *testing.T) {
+	t.Parallel()
+	for name, trouble := range map[string]answer{
+		"without a connection":        {err: errors.New("connection refused")},
+		"at a server that is busy":    {status: 429, retryAfter: "1"},
+		"at a server that starts":     {status: 503},
+		"without a right":             {status: 403},
+		"at a server that is healthy": {status: 201},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &script{answers: []answer{trouble}}
+			req, err := http.NewRequestWithContext(kube.Once(t.Context()), http.MethodPost, "https://api/events", strings.NewReader("body"))
+			require.NoError(t, err)
+			r := &kube.Retry{Next: s, AttemptTimeout: 10 * time.Second, Log: slog.New(slog.DiscardHandler)}
+			resp, err := r.RoundTrip(req)
+			assert.Equal(t, trouble.err, err)
+			if err == nil {
+				assert.Equal(t, trouble.status, resp.StatusCode)
+			}
+			assert.Len(t, s.bodies, 1)
+		})
+	}
+}

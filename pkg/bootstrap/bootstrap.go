@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,6 +31,8 @@ type Pass struct {
 	Configurations []*webhook.Configuration
 	// Dir is the existing folder for tls.crt, tls.key and ca.crt (see certdir.Check). Empty: no files are written.
 	Dir string
+	// Events are those of the Secret's namespace; nil: none is recorded.
+	Events Events
 	// Now is the clock.
 	Now func() time.Time
 	Log *slog.Logger
@@ -69,9 +72,15 @@ func (p *Pass) Run(ctx context.Context) (Summary, error) {
 	group, gctx := errgroup.WithContext(ctx)
 	known := make(chan struct{})
 	var stored secret.Result
+	// An Event is recorded while the rest goes on, also after a refusal has ended that.
+	var events sync.WaitGroup
+	defer events.Wait()
 	group.Go(func() (err error) {
 		if stored, err = p.Secret.Ensure(gctx, p.Want); err == nil {
 			close(known)
+		}
+		if e := newEvent(stored, err, p.Now()); e != nil && p.Events != nil {
+			events.Go(func() { p.record(ctx, e) })
 		}
 		return err
 	})

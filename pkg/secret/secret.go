@@ -59,8 +59,12 @@ type Result struct {
 	Outcome Outcome
 	// Reason is the outcome with its cause, such as "repaired:dns-names".
 	Reason string
+	// Detail says more about the cause. It is empty when there is none.
+	Detail string
 	Bundle gen.Bundle
 	Report gen.Report
+	// Object is the Secret in the API's terms, as it was last seen.
+	Object corev1.ObjectReference
 }
 
 // RefusedError says that the Secret cannot be used and is not ours to change.
@@ -70,6 +74,8 @@ type RefusedError struct {
 	Detail string
 	// Remedy says what a human has to do.
 	Remedy string
+	// Object is the Secret in the API's terms.
+	Object corev1.ObjectReference
 }
 
 // Error is the refusal as one line.
@@ -123,10 +129,11 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 	b := bundleOf(current)
 	report := gen.Check(b, e.want.Spec.DNSNames, e.Now())
 	if e.fresh != nil && bytes.Equal(b.Key, e.fresh.Key) && report.OK() {
-		return Result{Outcome: e.tried.outcome(), Reason: e.tried.reason, Bundle: b, Report: report}, nil
+		return e.result(current, e.tried, b, report), nil
 	}
 	d, refused := decide(current, report, e.want, e.Now())
 	if refused != nil {
+		refused.Object = reference(current)
 		return Result{}, refused
 	}
 	for _, w := range report.Warnings {
@@ -137,7 +144,7 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 		if due := e.want.Spec.RenewBefore(e.want.RenewBefore); report.NotAfter.Sub(e.Now()) < due {
 			e.Log.Warn("certificate of somebody else ends soon: replace it in time", "secret", e.id(), "not-after", report.NotAfter)
 		}
-		return Result{Outcome: Reused, Reason: d.reason, Bundle: b, Report: report}, nil
+		return e.result(current, d, b, report), nil
 	case d.keep:
 		return e.replace(ctx, current, d, b)
 	}
@@ -148,6 +155,18 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 }
 
 func (e *ensurer) id() string { return e.Namespace + "/" + e.Name }
+
+// result is what s holds after d.
+func (*ensurer) result(s *corev1.Secret, d decision, b gen.Bundle, r gen.Report) Result {
+	return Result{Outcome: d.outcome(), Reason: d.reason, Detail: d.detail, Bundle: b, Report: r, Object: reference(s)}
+}
+
+func reference(s *corev1.Secret) corev1.ObjectReference {
+	return corev1.ObjectReference{
+		APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret",
+		Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion,
+	}
+}
 
 func bundleOf(s *corev1.Secret) gen.Bundle {
 	return gen.Bundle{CA: s.Data[KeyCA], Cert: s.Data[corev1.TLSCertKey], Key: s.Data[corev1.TLSPrivateKeyKey]}

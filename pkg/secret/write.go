@@ -62,10 +62,11 @@ func (e *ensurer) create(ctx context.Context, d decision, b *gen.Bundle) (Result
 	}
 	report := e.fill(s, *b)
 	e.tried = d
-	if _, err := e.Client.Create(ctx, s, metav1.CreateOptions{FieldManager: e.FieldManager}); err != nil {
+	s, err := e.Client.Create(ctx, s, metav1.CreateOptions{FieldManager: e.FieldManager})
+	if err != nil {
 		return Result{}, fmt.Errorf("creating it: %w", err)
 	}
-	return Result{Outcome: d.outcome(), Reason: d.reason, Bundle: *b, Report: report}, nil
+	return e.result(s, d, *b, report), nil
 }
 
 // replace writes b into the Secret as it was read, by an update where the API allows one.
@@ -77,7 +78,7 @@ func (e *ensurer) replace(ctx context.Context, current *corev1.Secret, d decisio
 	s := current.DeepCopy()
 	report := e.fill(s, b)
 	e.tried = d
-	_, err := e.Client.Update(ctx, s, metav1.UpdateOptions{FieldManager: e.FieldManager})
+	s, err := e.Client.Update(ctx, s, metav1.UpdateOptions{FieldManager: e.FieldManager})
 	if apierrors.IsNotFound(err) {
 		// It was deleted meanwhile: the same as any other change by somebody else.
 		return Result{}, apierrors.NewConflict(corev1.Resource("secrets"), e.Name, err)
@@ -85,7 +86,7 @@ func (e *ensurer) replace(ctx context.Context, current *corev1.Secret, d decisio
 	if err != nil {
 		return Result{}, fmt.Errorf("updating it: %w", err)
 	}
-	return Result{Outcome: d.outcome(), Reason: d.reason, Bundle: b, Report: report}, nil
+	return e.result(s, d, b, report), nil
 }
 
 // recreate deletes exactly the Secret that was read and creates it anew. Should this be interrupted between the two,
@@ -100,6 +101,7 @@ func (e *ensurer) recreate(ctx context.Context, current *corev1.Secret, d decisi
 			Reason: reasonImmutable,
 			Detail: fmt.Sprintf("the Secret must be replaced (%s: %s), the API cannot update it and deleting it is forbidden", d.reason, d.detail),
 			Remedy: fmt.Sprintf("have it made anew by: kubectl delete secret --namespace %s %s", e.Namespace, e.Name),
+			Object: reference(current),
 		}
 	case err != nil && !apierrors.IsNotFound(err):
 		return Result{}, fmt.Errorf("deleting it: %w", err)

@@ -48,7 +48,7 @@ func TestAFreshBootstrapDoesTheWholeJobWithTheFewestRequests(t *testing.T) {
 		assert.Equal(t, string(stored.Data[name]), string(o.file(t, name)))
 	}
 	assert.Equal(t, map[string]int{
-		"get secrets 404": 1, "create secrets 201": 1,
+		"get secrets 404": 1, "create secrets 201": 1, "create events 201": 1,
 		"get mutatingwebhookconfigurations 200": 1, "patch mutatingwebhookconfigurations 200": 1,
 		"get validatingwebhookconfigurations 200": 1, "patch validatingwebhookconfigurations 200": 1,
 	}, s.requests(t))
@@ -73,7 +73,7 @@ func TestAWarmBootstrapReadsEachObjectOnceAndWritesNothing(t *testing.T) {
 	}
 	assert.Equal(t, map[string]int{
 		"get secrets 200": 1, "get mutatingwebhookconfigurations 200": 1, "get validatingwebhookconfigurations 200": 1,
-		"get secrets 404": 0, "create secrets 201": 0, "patch mutatingwebhookconfigurations 200": 0, "patch validatingwebhookconfigurations 200": 0,
+		"get secrets 404": 0, "create secrets 201": 0, "create events 201": 0, "patch mutatingwebhookconfigurations 200": 0, "patch validatingwebhookconfigurations 200": 0,
 	}, after)
 }
 
@@ -139,7 +139,7 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	s := newSite(t)
 	s.createConfigurations(t)
 	require.NoError(t, cluster.Client.RbacV1().RoleBindings(s.namespace).Delete(t.Context(), account, metav1.DeleteOptions{}))
-	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.False(c, s.may(t, "get")) }, 30*time.Second, 20*time.Millisecond)
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.False(c, s.may(t, "get", "secrets")) }, 30*time.Second, 20*time.Millisecond)
 	o := s.bootstrap(t.Context(), t)
 	assert.Equal(t, 1, o.code)
 	assert.Contains(t, o.stderr, "kthena-certgen: error: ensuring secret "+s.namespace+"/"+s.secret+`: secrets "webhook-certs-auto" is forbidden: User "`+s.user+`" cannot get resource "secrets" in API group "" in the namespace "`+s.namespace+`"`)
@@ -209,13 +209,13 @@ func TestAnInterruptEndsTheProgram(t *testing.T) {
 	assert.Contains(t, o.stderr, "interrupt signal received")
 }
 
-// may reports whether the service account has a right on the Secret.
-func (s *site) may(t *testing.T, verb string) bool {
+// may reports whether the service account has a right on an object of the Secret's name.
+func (s *site) may(t *testing.T, verb, resource string) bool {
 	t.Helper()
 	review, err := cluster.Client.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{
 		Spec: authorizationv1.SubjectAccessReviewSpec{
 			User:               s.user,
-			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: s.namespace, Verb: verb, Resource: "secrets", Name: s.secret},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: s.namespace, Verb: verb, Resource: resource, Name: s.secret},
 		},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)

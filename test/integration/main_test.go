@@ -74,6 +74,7 @@ func (s *site) grant(t *testing.T) {
 	_, err := cluster.Client.RbacV1().Roles(s.namespace).Create(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: account}, Rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{s.secret}, Verbs: []string{"get", "update", "delete"}},
+		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create"}},
 	}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	_, err = cluster.Client.RbacV1().RoleBindings(s.namespace).Create(ctx, &rbacv1.RoleBinding{

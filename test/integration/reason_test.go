@@ -154,7 +154,7 @@ func mayNotDelete(t *testing.T, s *site) {
 	}
 	_, err = roles.Update(t.Context(), role, metav1.UpdateOptions{})
 	require.NoError(t, err)
-	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.False(c, s.may(t, "delete")) }, 30*time.Second, 20*time.Millisecond)
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.False(c, s.may(t, "delete", "secrets")) }, 30*time.Second, 20*time.Millisecond)
 }
 
 // ours is a Secret that the program takes for its own, with a site's material and some changes.

@@ -74,7 +74,8 @@ webhooks (the rendered entries) beside it.
 {{- end }}
 
 {{/*
-Rules for the Secrets that certgen keeps in the namespace. The API cannot limit `create` to a name.
+Rules for the Secrets that certgen keeps in the namespace, and for the Events in which it tells what it did to them. The API
+cannot limit `create` to a name.
 Takes: secrets, the list of their names.
 */}}
 {{- define "kthena.certgen.secretRules" -}}
@@ -86,6 +87,9 @@ Takes: secrets, the list of their names.
   resourceNames:
     {{- toYaml .secrets | nindent 4 }}
   verbs: [get, update, delete]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
 {{- end }}
 
 {{/*

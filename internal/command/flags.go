@@ -1,0 +1,111 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+const (
+	logText = "text"
+	logJSON = "json"
+)
+
+// connection are the flags of commands that speak to the API server.
+type connection struct {
+	timeout    time.Duration
+	kubeconfig string
+	logFormat  string
+}
+
+func (o *connection) addFlags(fs *pflag.FlagSet) {
+	fs.DurationVar(&o.timeout, "timeout", 2*time.Minute, "limit for the whole run")
+	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account")
+	fs.StringVar(&o.logFormat, "log-format", logText, "format of the log: text or json")
+}
+
+func (o *connection) validate() error {
+	switch {
+	case o.timeout <= 0:
+		return fmt.Errorf("--timeout %s is not allowed: use more than 0", o.timeout)
+	case !slices.Contains([]string{logText, logJSON}, o.logFormat):
+		return fmt.Errorf("--log-format %q is unknown: use text or json", o.logFormat)
+	}
+	return nil
+}
+
+func (o *connection) logger(w io.Writer) *slog.Logger {
+	if o.logFormat == logJSON {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}
+
+// connect makes a client for the API server that the flags lead to, and a logger to stderr.
+func (o *connection) connect(stderr io.Writer, version string) (*kube.Client, *slog.Logger, error) {
+	cfg, err := kube.Config(o.kubeconfig)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.UserAgent = "kthena-certgen/" + version
+	log := o.logger(stderr)
+	client, err := kube.New(cfg, log)
+	return client, log, err
+}
+
+// limit bounds ctx by the flag --timeout.
+func (o *connection) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("timed out after %s: %w", o.timeout, context.DeadlineExceeded))
+}
+
+// certificate are the flags of commands that make certificates.
+type certificate struct {
+	validity     time.Duration
+	keyAlgorithm string
+	keySize      int
+}
+
+func (o *certificate) addFlags(fs *pflag.FlagSet) {
+	fs.DurationVar(&o.validity, "validity", gen.DefaultValidity, "life of a new CA and certificate, at least 1h")
+	fs.StringVar(&o.keyAlgorithm, "key-algorithm", gen.ECDSA, "algorithm of new keys: "+strings.Join(gen.Algorithms, ", "))
+	fs.IntVar(&o.keySize, "key-size", 0, "size of new keys in bits: 256 or 384 for ECDSA, 2048, 3072 or 4096 for RSA; 0 is the smallest")
+}
+
+func (o *certificate) validate() error {
+	spec := o.spec("a")
+	if err := spec.Key.Validate(); err != nil {
+		return fmt.Errorf("--key-algorithm, --key-size: %w", err)
+	}
+	// What is left is the validity.
+	if err := spec.Validate(); err != nil {
+		return fmt.Errorf("--validity: %w", err)
+	}
+	return nil
+}
+
+// spec is the certificate that the flags ask for, for those DNS names.
+func (o *certificate) spec(dnsNames ...string) gen.Spec {
+	return gen.Spec{DNSNames: dnsNames, Validity: o.validity, Key: gen.KeySpec{Algorithm: o.keyAlgorithm, Size: o.keySize}}
+}
+
+// validateNamespace reports what is wrong with the flag --namespace, whose is the namespace of what.
+func validateNamespace(namespace, what string) error {
+	if namespace == "" {
+		return errors.New("--namespace is required: name the namespace " + what)
+	}
+	if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
+		return fmt.Errorf("--namespace %q is not a namespace: %s", namespace, problems[0])
+	}
+	return nil
+}
