@@ -25,8 +25,10 @@ type Snapshot struct {
 
 // Entry is one webhook of a configuration.
 type Entry struct {
-	Name     string
-	CABundle []byte
+	Name string
+	// Namespace is that of the Service which the API server calls, empty when it calls something else.
+	Namespace string
+	CABundle  []byte
 }
 
 // Client is what is needed of a typed client; those of client-go are such.
@@ -38,22 +40,16 @@ type Client[T any] interface {
 // MutatingAPI is the API of mutating webhook configurations.
 func MutatingAPI(c Client[*admissionv1.MutatingWebhookConfiguration]) API {
 	return api[*admissionv1.MutatingWebhookConfiguration]{c, func(o *admissionv1.MutatingWebhookConfiguration) *Snapshot {
-		s := &Snapshot{ResourceVersion: o.ResourceVersion, Annotations: o.Annotations}
-		for _, w := range o.Webhooks {
-			s.Entries = append(s.Entries, Entry{w.Name, w.ClientConfig.CABundle})
-		}
-		return s
+		m := NewMutating(o)
+		return &Snapshot{ResourceVersion: o.ResourceVersion, Annotations: o.Annotations, Entries: m.Entries}
 	}}
 }
 
 // ValidatingAPI is the API of validating webhook configurations.
 func ValidatingAPI(c Client[*admissionv1.ValidatingWebhookConfiguration]) API {
 	return api[*admissionv1.ValidatingWebhookConfiguration]{c, func(o *admissionv1.ValidatingWebhookConfiguration) *Snapshot {
-		s := &Snapshot{ResourceVersion: o.ResourceVersion, Annotations: o.Annotations}
-		for _, w := range o.Webhooks {
-			s.Entries = append(s.Entries, Entry{w.Name, w.ClientConfig.CABundle})
-		}
-		return s
+		v := NewValidating(o)
+		return &Snapshot{ResourceVersion: o.ResourceVersion, Annotations: o.Annotations, Entries: v.Entries}
 	}}
 }
 

@@ -1,0 +1,44 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
+)
+
+// resources are the resources of the kinds of webhook configuration.
+var resources = map[string]string{
+	webhook.Mutating:   "mutatingwebhookconfigurations",
+	webhook.Validating: "validatingwebhookconfigurations",
+}
+
+// WebhookConfigurations lists those of both kinds that a label selector matches, the mutating first.
+func (c *Client) WebhookConfigurations(ctx context.Context, selector string) ([]webhook.Object, error) {
+	var mutating admissionv1.MutatingWebhookConfigurationList
+	var validating admissionv1.ValidatingWebhookConfigurationList
+	for kind, list := range map[string]runtime.Object{webhook.Mutating: &mutating, webhook.Validating: &validating} {
+		opts := metav1.ListOptions{LabelSelector: selector}
+		if err := c.admission.Get().Resource(resources[kind]).VersionedParams(&opts, c.parameters).Do(ctx).Into(list); err != nil {
+			return nil, fmt.Errorf("listing %s: %w", resources[kind], err)
+		}
+	}
+	var all []webhook.Object
+	for _, o := range mutating.Items {
+		all = append(all, webhook.NewMutating(&o))
+	}
+	for _, o := range validating.Items {
+		all = append(all, webhook.NewValidating(&o))
+	}
+	return all, nil
+}
+
+// PatchWebhookConfiguration applies a JSON patch (RFC 6902) to the configuration of that kind and name.
+func (c *Client) PatchWebhookConfiguration(ctx context.Context, kind, name string, body []byte, opts metav1.PatchOptions) error {
+	return c.admission.Patch(types.JSONPatchType).Resource(resources[kind]).Name(name).VersionedParams(&opts, c.parameters).Body(body).Do(ctx).Error()
+}
