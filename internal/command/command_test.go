@@ -81,6 +81,30 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		assert.Equal(t, exitUsage, code)
 		assert.Equal(t, "kthena-certgen: error: KUBECONFIG: "+file+"s: there is no kubeconfig, or it is empty"+hint, stderr)
 	})
+	for name, tc := range map[string]struct {
+		args []string // after the required flags
+		want string
+	}{
+		"no namespace":             {[]string{"--namespace="}, "--namespace is required: name the namespace of the Helm release"},
+		"no Helm release":          {[]string{"--release="}, "--release is required: name the Helm release"},
+		"a malformed Helm release": {[]string{"--release=a,b"}, `--release "a,b" is not a name: a lowercase RFC 1123 subdomain must consist of`},
+		"no time at all":           {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0"},
+		"no API server":            {nil, "this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file"},
+		"an unknown output":        {[]string{"--output=der"}, `--output "der" is unknown: use pem or base64`},
+	} {
+		for _, command := range []string{"ca-bundle", "release"} {
+			if command == "release" && name == "an unknown output" {
+				continue
+			}
+			t.Run(name+" of "+command, func(t *testing.T) {
+				code, stdout, stderr := call(t, append([]string{command, "--namespace=ns", "--release=kthena"}, tc.args...)...)
+				assert.Equal(t, exitUsage, code)
+				assert.Empty(t, stdout)
+				assert.True(t, strings.HasPrefix(stderr, "kthena-certgen: error: "+tc.want), "got: %s", stderr)
+				assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+			})
+		}
+	}
 	t.Run("an unknown subcommand", func(t *testing.T) {
 		code, _, stderr := call(t, "bootstrp")
 		assert.Equal(t, exitUsage, code)

@@ -76,6 +76,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because a human must act,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 	}
-	root.AddCommand(newBootstrapCommand(version), newCABundleCommand(version), newReleaseCommand(version), newVersionCommand(version))
+	root.AddCommand(newBootstrapCommand(version), newCABundleCommand(version), newGenerateCommand(), newReleaseCommand(version), newVersionCommand(version))
 	return root
 }

@@ -12,11 +12,8 @@
 package gen
 
 import (
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"time"
 )
 
@@ -47,63 +44,11 @@ func Generate(spec Spec, now time.Time) (Bundle, error) {
 	if err := spec.Validate(); err != nil {
 		return Bundle{}, err
 	}
-	caKey, err := spec.Key.generate()
+	a, err := NewAuthority(spec, now)
 	if err != nil {
-		return Bundle{}, fmt.Errorf("generating the CA key: %w", err)
+		return Bundle{}, err
 	}
-	leafKey, err := spec.Key.generate()
-	if err != nil {
-		return Bundle{}, fmt.Errorf("generating the server key: %w", err)
-	}
-	notBefore, notAfter := now.Add(-Backdate), now.Add(spec.Validity)
-
-	// Serial numbers are left to x509.CreateCertificate, which draws them as RFC 5280, section 4.1.2.2, asks. So is
-	// the CA's subject key id: it is made from the public key, so that CAs of the same name are told apart.
-	ca := &x509.Certificate{
-		Subject:   pkix.Name{CommonName: caCommonName},
-		NotBefore: notBefore,
-		NotAfter:  notAfter,
-
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-		MaxPathLenZero:        true, // it signs the leaf and nothing that could sign again
-		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
-	if err != nil {
-		return Bundle{}, fmt.Errorf("signing the CA certificate: %w", err)
-	}
-	if ca, err = x509.ParseCertificate(caDER); err != nil {
-		return Bundle{}, fmt.Errorf("parsing the new CA certificate: %w", err)
-	}
-
-	leaf := &x509.Certificate{
-		Subject:   pkix.Name{CommonName: leafCommonName},
-		DNSNames:  spec.DNSNames,
-		NotBefore: notBefore,
-		NotAfter:  notAfter,
-
-		BasicConstraintsValid: true,
-		KeyUsage:              spec.Key.leafUsage(),
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, leafKey.Public(), caKey)
-	if err != nil {
-		return Bundle{}, fmt.Errorf("signing the server certificate: %w", err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(leafKey)
-	if err != nil {
-		return Bundle{}, fmt.Errorf("encoding the server key: %w", err)
-	}
-	b := Bundle{
-		CA:   encode(blockCertificate, caDER),
-		Cert: encode(blockCertificate, leafDER),
-		Key:  encode(blockPrivateKey, keyDER),
-	}
-	if r := Check(b, spec.DNSNames, now); !r.OK() {
-		return Bundle{}, fmt.Errorf("checking the new certificate: %s", r.Faults[0])
-	}
-	return b, nil
+	return a.Issue(spec, now)
 }
 
 // Trusting returns b with a CA set that also holds those of others that are still valid at now, so that whoever is
