@@ -33,9 +33,9 @@ func TestAFreshInstallIsReadyWithoutARestart(t *testing.T) {
 				fingerprints := map[string]bool{}
 				for _, log := range logs {
 					line := lastLine(t, log)
-				outcomes[line.Outcome]++
-				fingerprints[line.CAFingerprint] = true
-				assert.NotContains(t, log, "PRIVATE KEY")
+					outcomes[line.Outcome]++
+					fingerprints[line.CAFingerprint] = true
+					assert.NotContains(t, log, "PRIVATE KEY")
 				}
 				assert.Equal(t, 1, outcomes["created"], "%s: %v", component, outcomes)
 				assert.Equal(t, n-1, outcomes["reused"], "%s: %v", component, outcomes)
