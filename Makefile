@@ -3,6 +3,8 @@
 GO      ?= go
 TOOL    := $(GO) tool -modfile=hack/tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+# What images are built for.
+PLATFORMS ?= linux/amd64,linux/arm64
 
 # A user's settings must not change what is built or tested. The flags are those that the control plane is built with, so
 # that packages which both need are compiled once.
@@ -70,6 +72,18 @@ tidy: ## Tidy the Go modules
 .PHONY: clean
 clean: ## Remove what was built
 	@rm -rf bin dist
+
+##@ Ship
+
+IMAGE := $(GO) run ./hack/image -platforms '$(PLATFORMS)' -version '$(VERSION)' $(if $(RELEASE),-release)
+
+.PHONY: image
+image: ## Build the image of kthena-certgen into dist, without a container runtime (PLATFORMS=linux/arm64, RELEASE=1)
+	@$(IMAGE) kthena-certgen
+
+.PHONY: standin-images
+standin-images: ## Build images of the stand-in under the names of Kthena's own, for e2e
+	@$(IMAGE) kthena-controller-manager kthena-router
 
 ##@ Help
 

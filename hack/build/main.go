@@ -14,7 +14,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := controlplane.Build(ctx, "building the programs", os.Args[1:], os.Stderr)
+	err := controlplane.Build(ctx, "building the programs", os.Args[1:], nil, os.Stderr)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "build: error:", err)

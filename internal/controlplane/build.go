@@ -99,7 +99,7 @@ func (g group) build(ctx context.Context, root, dir string, progress io.Writer) 
 	for _, name := range g.names() {
 		args := append([]string{"build"}, buildFlags...)
 		args = append(args, "-ldflags", ldflags, "-o", filepath.Join(unfinished, name), g.programs[name])
-		if err := runGo(ctx, module, args, meter); err != nil {
+		if err := runGo(ctx, module, args, nil, meter); err != nil {
 			return err
 		}
 	}
@@ -155,10 +155,11 @@ func versionFlags(gomod, module string) (string, error) {
 	return strings.Join(flags, " "), nil
 }
 
-// runGo runs the go command in the folder of a module. The meter is told what go reports; an error holds what it complained about.
-func runGo(ctx context.Context, module string, args []string, meter *meter) error {
+// runGo runs the go command in the folder of a module, with the variables of env besides those of environment. The meter is told
+// what go reports; an error holds what it complained about.
+func runGo(ctx context.Context, module string, args, env []string, meter *meter) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir, cmd.Env, cmd.Stderr = module, environment(), meter
+	cmd.Dir, cmd.Env, cmd.Stderr = module, append(environment(), env...), meter
 	// Go removes its own temporary files when it is interrupted, and not when it is killed.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
