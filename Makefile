@@ -85,6 +85,10 @@ image: ## Build the image of kthena-certgen into dist, without a container runti
 standin-images: ## Build images of the stand-in under the names of Kthena's own, for e2e
 	@$(IMAGE) kthena-controller-manager kthena-router
 
+.PHONY: package
+package: ## Lint the chart and write its package and an index into dist
+	@$(GO) run ./hack/package
+
 ##@ Help
 
 .PHONY: help

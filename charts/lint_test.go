@@ -1,10 +1,8 @@
 package charts
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -65,19 +63,6 @@ func globalValues(t *testing.T) map[string]any {
 	require.NoError(t, err)
 	require.NoError(t, yaml.Unmarshal(content, &values))
 	return map[string]any{"global": values["global"]}
-}
-
-func TestAllChartsHaveOneVersion(t *testing.T) {
-	versions := map[string][]string{}
-	for _, dir := range chartFolders() {
-		var metadata struct{ Name, Version, AppVersion string }
-		content, err := os.ReadFile(filepath.Join(dir, "Chart.yaml"))
-		require.NoError(t, err)
-		require.NoError(t, yaml.Unmarshal(content, &metadata))
-		key := metadata.Version + " of Kthena " + metadata.AppVersion
-		versions[key] = append(versions[key], metadata.Name)
-	}
-	assert.Equal(t, []string{"0.1.0 of Kthena v1.0.0"}, slices.Collect(maps.Keys(versions)))
 }
 
 // chartFolders are those of the umbrella, the library and the subcharts.

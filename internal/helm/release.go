@@ -60,7 +60,7 @@ func New(kubeconfig, namespace string) (*Client, error) {
 	return &Client{getter: getter, namespace: namespace}, nil
 }
 
-// Install installs the chart in a folder, and creates the namespace if it is missing. Values are laid over the chart's own.
+// Install installs a chart, from its folder or package, and creates the namespace if it is missing. Values are laid over the chart's own.
 func (c *Client) Install(ctx context.Context, name, chartDir string, values map[string]any, o ReleaseOptions) (Release, error) {
 	chart, err := load(chartDir, nil)
 	if err != nil {
@@ -80,7 +80,7 @@ func (c *Client) Install(ctx context.Context, name, chartDir string, values map[
 	return summary(rel), nil
 }
 
-// Upgrade brings a release to the chart in a folder and to values, which are laid over the chart's own. Values of earlier
+// Upgrade brings a release to a chart, from its folder or package, and to values, which are laid over the chart's own. Values of earlier
 // revisions are not kept.
 func (c *Client) Upgrade(ctx context.Context, name, chartDir string, values map[string]any, o ReleaseOptions) (Release, error) {
 	chart, err := load(chartDir, nil)

@@ -59,9 +59,9 @@ func (r Rendered) Manifest() string {
 	return b.String()
 }
 
-// Render renders the chart in dir without a cluster, as `helm template` does, notes included.
-func Render(dir string, o RenderOptions) (Rendered, error) {
-	c, err := load(dir, o.Dependencies)
+// Render renders the chart at path, a folder or a package, without a cluster, as `helm template` does, notes included.
+func Render(path string, o RenderOptions) (Rendered, error) {
+	c, err := load(path, o.Dependencies)
 	if err != nil {
 		return Rendered{}, err
 	}
@@ -102,11 +102,11 @@ func Lint(dir string, values map[string]any, kubeVersion string) ([]string, erro
 	return messages, nil
 }
 
-// load reads the chart in dir and adds the charts in the folders dependencies to it.
-func load(dir string, dependencies []string) (*chart.Chart, error) {
-	c, err := loader.LoadDir(dir)
+// load reads the chart at path, a folder or a package, and adds the charts in the folders dependencies to it.
+func load(path string, dependencies []string) (*chart.Chart, error) {
+	c, err := loader.Load(path)
 	if err != nil {
-		return nil, fmt.Errorf("loading chart %s: %w", dir, err)
+		return nil, fmt.Errorf("loading chart %s: %w", path, err)
 	}
 	for _, d := range dependencies {
 		dependency, err := loader.LoadDir(d)
