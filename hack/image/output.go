@@ -47,7 +47,7 @@ func writeLayout(dir, scratch string, p program, images []v1.Image, s source) er
 	if err != nil {
 		return fmt.Errorf("writing the layout: %w", err)
 	}
-	named := layout.WithAnnotations(map[string]string{refName: p.version(s), containerdName: p.reference(s)})
+	named := layout.WithAnnotations(map[string]string{refName: p.tag(s), containerdName: p.reference(s)})
 	if err := unfinished.AppendIndex(annotated, named); err != nil {
 		return fmt.Errorf("writing the layout: %w", err)
 	}

@@ -26,10 +26,10 @@ var known = []string{"linux/amd64", "linux/arm64"}
 
 // program is one that images are made of. Its name is that of the image and of the file in it.
 type program struct {
-	name    string
-	pkg     string // main package, from the root of the repository
-	about   string
-	version func(source) string // tag of the image
+	name  string
+	pkg   string // main package, from the root of the repository
+	about string
+	tag   func(source) string // the image's
 }
 
 // programs are all of them. The stand-in's two images have the references of Kthena's own, for clusters of tests that have not got those.
@@ -72,7 +72,7 @@ func parsePlatforms(list string) ([]v1.Platform, error) {
 
 // reference is the name that the chart asks for the image by.
 func (p program) reference(s source) string {
-	return registry + "/" + p.name + ":" + p.version(s)
+	return registry + "/" + p.name + ":" + p.tag(s)
 }
 
 // write builds the program for each platform and writes the images.
@@ -116,12 +116,12 @@ func (p program) write(ctx context.Context, dir string, platforms []v1.Platform,
 
 // build compiles the program for a platform. A user's settings of Go must not change what is built.
 func (p program) build(ctx context.Context, binary string, platform v1.Platform, s source, progress io.Writer) error {
-	args := []string{"-ldflags", "-s -w -X main.version=" + s.version, "-o", binary, p.pkg}
-	env := []string{"GOOS=" + platform.OS, "GOARCH=" + platform.Architecture, "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT="}
+	// The command runs in the root of the repository, wherever this one does.
 	absolute, err := filepath.Abs(binary)
 	if err != nil {
 		return err
 	}
-	args[3] = absolute
+	args := []string{"-ldflags", "-s -w -X main.version=" + s.version, "-o", absolute, p.pkg}
+	env := []string{"GOOS=" + platform.OS, "GOARCH=" + platform.Architecture, "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT="}
 	return controlplane.Build(ctx, fmt.Sprintf("building %s for %s", p.name, platform), args, env, progress)
 }
