@@ -34,7 +34,7 @@ controlplane: ## Build etcd, kube-apiserver and the controllers from their Go mo
 
 .PHONY: test
 test: controlplane build ## Run every test, on a real API server
-	@$(GO) vet ./...
+	@$(GO) vet -tags e2e ./...
 	@$(GO) test -timeout 15m ./...
 
 .PHONY: rotation
@@ -55,8 +55,13 @@ golden: ## Write the golden files anew from what the code does now
 	@$(GO) test ./charts -update
 
 .PHONY: lint
-lint: ## Run golangci-lint (builds it first: about five minutes once)
+lint: ## Run golangci-lint and actionlint (builds them first: about five minutes once)
 	@$(TOOL) golangci-lint run ./...
+	@$(TOOL) actionlint
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what is linked (needs their database, which is online)
+	@$(TOOL) govulncheck ./...
 
 .PHONY: docs
 docs: ## Write the chart's README anew from the comments in its values
@@ -89,10 +94,28 @@ standin-images: ## Build images of the stand-in under the names of Kthena's own,
 package: ## Lint the chart and write its package and an index into dist
 	@$(GO) run ./hack/package
 
+.PHONY: e2e
+e2e: ## Install the chart on the cluster of the current context, with the stand-in, in every mode (E2E='-certgen NAME:TAG ...')
+	@$(GO) test -v -count=1 -timeout 60m -tags e2e ./test/e2e -args $(E2E)
+
+KIND         ?= kind
+KIND_CLUSTER ?= kthena-certgen
+KIND_IMAGE   ?=
+
+.PHONY: e2e-kind
+e2e-kind: ## Create a kind cluster, load the images into it and run e2e there (needs Docker and kind)
+	@command -v $(KIND) >/dev/null || { echo "make: error: $(KIND) is not installed: install kind, or run make e2e against a cluster that you have" >&2; exit 1; }
+	@$(MAKE) --no-print-directory image standin-images PLATFORMS=linux/$(shell $(GO) env GOARCH)
+	@$(KIND) create cluster --name $(KIND_CLUSTER) $(if $(KIND_IMAGE),--image $(KIND_IMAGE)) --wait 2m
+	@for image in kthena-certgen kthena-controller-manager kthena-router; do \
+		$(KIND) load image-archive --name $(KIND_CLUSTER) dist/$$image-linux-$(shell $(GO) env GOARCH).tar || exit 1; done
+	@$(MAKE) --no-print-directory e2e
+	@$(KIND) delete cluster --name $(KIND_CLUSTER)
+
 ##@ Help
 
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -6,6 +6,7 @@
 package charttest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -28,6 +29,8 @@ type Environment struct {
 	Kubelet *localcluster.Kubelet
 	// Root is the root of the repository.
 	Root string
+	// ChartPath is the chart's folder or package, and the repository's if it is empty.
+	ChartPath string
 }
 
 // Options say what a cluster has besides Kthena's kinds and pods.
@@ -100,5 +103,5 @@ func (e *Environment) fill(ctx context.Context, o Options) error {
 // Program is the path of a program that make build has built.
 func (e *Environment) Program(name string) string { return filepath.Join(e.Root, "bin", name) }
 
-// Chart is the folder of the chart.
-func (e *Environment) Chart() string { return filepath.Join(e.Root, "charts", "kthena") }
+// Chart is the folder or the package of the chart.
+func (e *Environment) Chart() string { return cmp.Or(e.ChartPath, filepath.Join(e.Root, "charts", "kthena")) }

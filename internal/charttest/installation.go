@@ -105,8 +105,15 @@ func (i *Installation) Restart(t *testing.T) {
 		_, err := deployments.Patch(t.Context(), d.Name, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-rollout"})
 		require.NoError(t, err)
 	}
+	i.Settle(t)
+}
+
+// Settle waits until every Deployment has the pods that it asks for, ready and of its last version, and all others have ended.
+func (i *Installation) Settle(t *testing.T) {
+	t.Helper()
+	client := i.env.Client
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		list, err := deployments.List(t.Context(), metav1.ListOptions{})
+		list, err := client.AppsV1().Deployments(i.Namespace).List(t.Context(), metav1.ListOptions{})
 		require.NoError(c, err)
 		pods := 0
 		for _, d := range list.Items {
@@ -117,7 +124,7 @@ func (i *Installation) Restart(t *testing.T) {
 		left, err := client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{})
 		require.NoError(c, err)
 		assert.Len(c, left.Items, pods, "old pods are still ending")
-	}, 2*time.Minute, 100*time.Millisecond)
+	}, Wait.Timeout, 100*time.Millisecond)
 }
 
 // Pods returns the release's pods that are not about to go, by Deployment.

@@ -3,6 +3,7 @@ package helm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
@@ -120,6 +121,27 @@ func (c *Client) Rollback(name string, revision int, o ReleaseOptions) (Release,
 		return Release{}, fmt.Errorf("reading release %s/%s: %w", c.namespace, name, err)
 	}
 	return summary(rel), nil
+}
+
+// Test runs the tests of a release, as `helm test` does, and returns their names.
+func (c *Client) Test(name string, timeout time.Duration) ([]string, error) {
+	cfg, err := c.configuration()
+	if err != nil {
+		return nil, err
+	}
+	test := action.NewReleaseTesting(cfg)
+	test.Namespace, test.Timeout = c.namespace, timeout
+	rel, err := test.Run(name)
+	if err != nil {
+		return nil, fmt.Errorf("testing release %s/%s: %w", c.namespace, name, err)
+	}
+	var tests []string
+	for _, h := range rel.Hooks {
+		if slices.Contains(h.Events, release.HookTest) {
+			tests = append(tests, h.Name)
+		}
+	}
+	return tests, nil
 }
 
 // Uninstall deletes a release with everything that it holds.

@@ -1,0 +1,43 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/internal/probe"
+)
+
+// What docs/switching-modes.md says of each switch: that no request fails, or that there is a gap, after which all is well.
+func TestSwitchesBetweenModes(t *testing.T) {
+	i := prepare(t)
+	own := i.CreateOwnSecrets(t)
+	i.Install(t, values(charttest.Auto, nil))
+	i.RequireAdmission(t, charttest.Entries)
+	from := charttest.Auto
+	for _, to := range []string{charttest.CertManager, charttest.Auto, charttest.Manual, charttest.Auto, charttest.CertManager, charttest.Manual, charttest.CertManager} {
+		if !slices.Contains(modes, to) || to == from {
+			continue
+		}
+		ok := t.Run(from+" to "+to, func(t *testing.T) {
+			both := slices.Concat(i.LiveCAs(t), own)
+			p := probe.Start(t.Context(), i.Targets(t), rate)
+			i.Upgrade(t, values(to, both))
+			i.Settle(t)
+			report := p.Stop()
+			if from == charttest.Manual {
+				t.Log(charttest.Figures(report))
+			} else {
+				charttest.AssertNoneFailed(t, report)
+			}
+			requirePods(t, i)
+			i.RequireAdmission(t, charttest.Entries)
+		})
+		if !ok {
+			return
+		}
+		from = to
+	}
+}
