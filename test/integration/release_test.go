@@ -85,7 +85,7 @@ func TestAReleasedBundleStaysAndBelongsToWhoSetsItNext(t *testing.T) {
 	s.bootstrap(t.Context(), t).requireDone(t, "created")
 	before := s.validatingConfiguration(t)
 	require.Equal(t, []string{"helm", "kthena-certgen"}, managers(before.ManagedFields))
-	mine := newBundle(t, "mine.svc").CA
+	mine := good(t, s).CA
 	err := s.apply(t, mine)
 	require.True(t, apierrors.IsConflict(err), "%v", err)
 	assert.ErrorContains(t, err, `conflicts with "kthena-certgen"`)
@@ -145,7 +145,7 @@ func TestCABundleIsTheUnionOfAllEntries(t *testing.T) {
 	m.Labels = s.labels()
 	expired, err := gen.Generate(gen.Spec{DNSNames: []string{"a.svc"}, Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, time.Now().Add(-2*time.Hour))
 	require.NoError(t, err)
-	one, two := newBundle(t, "one.svc").CA, newBundle(t, "two.svc").CA
+	one, two := good(t, s).CA, good(t, s).CA
 	m.Webhooks[0].ClientConfig.CABundle = one
 	m.Webhooks[1].ClientConfig.CABundle = bytes.Join([][]byte{expired.CA, two}, nil)
 	_, err = client.MutatingWebhookConfigurations().Update(t.Context(), m, metav1.UpdateOptions{})
