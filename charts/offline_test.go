@@ -82,7 +82,7 @@ func askedFor(t *testing.T, values string) map[string][]string {
 			var names []string
 			for _, arg := range c.Args {
 				if name, ok := cutFlag(arg, "--secret-name"); ok {
-					secret = strings.TrimSuffix(name, "-auto")
+					secret = strings.TrimSuffix(name, "-auto") + "-manual"
 				}
 				if name, ok := cutFlag(arg, "--dns-name"); ok {
 					names = append(names, name)

@@ -50,7 +50,7 @@ func TestBadInputOfGenerateWritesNothing(t *testing.T) {
 		"a CA that is none":                 {[]string{"--ca-cert=" + cert, "--ca-key=" + key}, exitUsage, "--ca-cert, --ca-key: the certificate of CN=kthena-certgen is not that of a CA" + hint},
 		"a validity below an hour":          {[]string{"--validity=1m"}, exitUsage, "--validity: a validity of 1m0s is not allowed: use 1h to 876000h" + hint},
 		"a key size that does not exist":    {[]string{"--key-size=1"}, exitUsage, "--key-algorithm, --key-size: key size 1 is not allowed for ECDSA: use 256, 384" + hint},
-		"answers in a folder without a key": {[]string{"--import", "--ca-cert=" + cert}, exitFailed, "reading what the CA has to sign or has signed: open DIR/registry-webhook-certs/tls.key: no such file or directory\n"},
+		"answers in a folder without a key": {[]string{"--import", "--ca-cert=" + cert}, exitFailed, "reading what the CA has to sign or has signed: open DIR/registry-webhook-certs-manual/tls.key: no such file or directory\n"},
 		"a folder that is not empty":        {[]string{"--output-dir=" + filepath.Dir(cert)}, exitFailed, filepath.Dir(cert) + " is not empty: choose another folder, or replace what is there by --force\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,12 +72,12 @@ func TestGenerateSaysWhatIsNext(t *testing.T) {
 	args := []string{"--namespace", "ns", "--output-dir", dir, "--subchart", "workload,networking", "--cluster-domain", "k8s.example.com", "--router-dns-name", "a.example.com"}
 	code, stdout, stderr := call(t, append([]string{"generate", "--csr-only"}, args...)...)
 	require.Equal(t, exitDone, code, stderr)
-	assert.Contains(t, stdout, "kthena-router-tls         -     a.example.com kthena-router.ns.svc kthena-router.ns.svc.k8s.example.com\n")
+	assert.Contains(t, stdout, "kthena-router-tls-manual         -     a.example.com kthena-router.ns.svc kthena-router.ns.svc.k8s.example.com\n")
 	assert.Contains(t, stdout, "\n  kthena-certgen generate --namespace ns --output-dir "+dir+" --subchart workload,networking --cluster-domain k8s.example.com --router-dns-name a.example.com --import --ca-cert FILE\n")
 
 	code, stdout, stderr = call(t, append([]string{"generate", "--force"}, args...)...)
 	require.Equal(t, exitDone, code, stderr)
-	assert.Regexp(t, `kthena-router-tls         \d{4}-\d\d-\d\d  a.example.com`, stdout)
+	assert.Regexp(t, `kthena-router-tls-manual         \d{4}-\d\d-\d\d  a.example.com`, stdout)
 	assert.Contains(t, stdout, "\n  kubectl apply --filename "+dir+"/secrets.yaml\n  helm install kthena charts/kthena --namespace ns --values "+dir+"/values.yaml\n")
 	assert.NotContains(t, stdout, "PRIVATE KEY")
 }

@@ -4,8 +4,8 @@
 //	ca.crt                          what the API server and the router's clients have to trust
 //	secrets.yaml                    the Secrets, for kubectl apply
 //	values.yaml                     the values, for helm install
-//	registry-webhook-certs/tls.crt  the certificate, followed by the CAs between it and the root
-//	registry-webhook-certs/tls.key
+//	registry-webhook-certs-manual/tls.crt  the certificate, followed by the CAs between it and the root
+//	registry-webhook-certs-manual/tls.key
 //	...
 //
 // A CA that signs elsewhere takes two steps: [Request] fills the folders of the servers with keys and certificate requests,

@@ -134,10 +134,10 @@ func requireWhole(t *testing.T, dir string, site offline.Site, want map[string][
 }
 
 var everything = map[string][]string{
-	"registry-webhook-certs":   {"registry-webhook.ns.svc", "registry-webhook.ns.svc.cluster.local"},
-	"workload-webhook-certs":   {"workload-webhook.ns.svc", "workload-webhook.ns.svc.cluster.local"},
-	"networking-webhook-certs": {"networking-webhook.ns.svc", "networking-webhook.ns.svc.cluster.local"},
-	"kthena-router-tls":        {"models.example.com", "kthena-router.ns.svc", "kthena-router.ns.svc.cluster.local"},
+	"registry-webhook-certs-manual":   {"registry-webhook.ns.svc", "registry-webhook.ns.svc.cluster.local"},
+	"workload-webhook-certs-manual":   {"workload-webhook.ns.svc", "workload-webhook.ns.svc.cluster.local"},
+	"networking-webhook-certs-manual": {"networking-webhook.ns.svc", "networking-webhook.ns.svc.cluster.local"},
+	"kthena-router-tls-manual":        {"models.example.com", "kthena-router.ns.svc", "kthena-router.ns.svc.cluster.local"},
 }
 
 func TestGenerateWritesTheWholeFolder(t *testing.T) {
@@ -147,7 +147,7 @@ func TestGenerateWritesTheWholeFolder(t *testing.T) {
 		want map[string][]string
 	}{
 		"for everything":   {site, everything},
-		"for one subchart": {offline.Site{Namespace: "a", Subcharts: []string{"workload"}, ClusterDomain: "k8s.example.com"}, map[string][]string{"workload-webhook-certs": {"workload-webhook.a.svc", "workload-webhook.a.svc.k8s.example.com"}}},
+		"for one subchart": {offline.Site{Namespace: "a", Subcharts: []string{"workload"}, ClusterDomain: "k8s.example.com"}, map[string][]string{"workload-webhook-certs-manual": {"workload-webhook.a.svc", "workload-webhook.a.svc.k8s.example.com"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -197,13 +197,13 @@ func TestRequestAndImportMakeTheSameFolder(t *testing.T) {
 	elsewhere := newCA(t)
 
 	_, err = offline.Import(dir, site, elsewhere.pem(), false, now)
-	require.ErrorContains(t, err, "reading what the CA has to sign or has signed: open "+filepath.Join(dir, "registry-webhook-certs", "tls.crt")+": no such file or directory")
+	require.ErrorContains(t, err, "reading what the CA has to sign or has signed: open "+filepath.Join(dir, "registry-webhook-certs-manual", "tls.crt")+": no such file or directory")
 	assert.Equal(t, requested, files(t, dir))
 
 	elsewhere.answer(t, dir)
 	answered := files(t, dir)
 	_, err = offline.Import(dir, site, newCA(t).pem(), false, now)
-	require.EqualError(t, err, "checking "+filepath.Join(dir, "registry-webhook-certs", "tls.crt")+": chain: no CA of the set has signed the certificate")
+	require.EqualError(t, err, "checking "+filepath.Join(dir, "registry-webhook-certs-manual", "tls.crt")+": chain: no CA of the set has signed the certificate")
 	assert.Equal(t, answered, files(t, dir), "nothing is changed before everything is checked")
 
 	done, err = offline.Import(dir, site, elsewhere.pem(), false, now)
@@ -244,9 +244,9 @@ func TestNothingOfTheUsersIsLost(t *testing.T) {
 			"DIR is not empty: choose another folder, or replace what is there by --force",
 		},
 		"by force": {
-			func(t *testing.T, dir string) { put(t, dir, "registry-webhook-certs/notes.txt") },
+			func(t *testing.T, dir string) { put(t, dir, "registry-webhook-certs-manual/notes.txt") },
 			func(t *testing.T, dir string) error { _, err := generate(t, dir, site, true); return err },
-			"DIR/registry-webhook-certs/notes.txt does not belong to what is asked for: move it away or choose another folder",
+			"DIR/registry-webhook-certs-manual/notes.txt does not belong to what is asked for: move it away or choose another folder",
 		},
 		"by force in a folder of somebody's": {
 			func(t *testing.T, dir string) { require.NoError(t, os.MkdirAll(filepath.Join(dir, "mine"), 0o700)) },
@@ -271,7 +271,7 @@ func TestNothingOfTheUsersIsLost(t *testing.T) {
 				_, err := offline.Import(dir, alone, elsewhere.pem(), true, now)
 				return err
 			},
-			"DIR/kthena-router-tls/tls.crt does not belong to what is asked for: move it away or choose another folder",
+			"DIR/kthena-router-tls-manual/tls.crt does not belong to what is asked for: move it away or choose another folder",
 		},
 		"by a folder that is a file": {
 			func(t *testing.T, dir string) { put(t, filepath.Dir(dir), filepath.Base(dir)) },
@@ -310,7 +310,7 @@ func TestForceReplacesEverything(t *testing.T) {
 	require.NoError(t, os.Symlink(dir, link))
 	_, err = generate(t, link, alone, true)
 	require.NoError(t, err)
-	requireWhole(t, dir, alone, map[string][]string{"workload-webhook-certs": everything["workload-webhook-certs"]})
+	requireWhole(t, dir, alone, map[string][]string{"workload-webhook-certs-manual": everything["workload-webhook-certs-manual"]})
 	after := files(t, dir)
 	assert.Len(t, after, 5, "no file of the others is left")
 	assert.NotEqual(t, before["ca.crt"], after["ca.crt"])
