@@ -17,8 +17,8 @@ export CGO_ENABLED := 0
 ##@ Try it
 
 .PHONY: demo
-demo: build ## Install the chart on a local API server and show every webhook at work (KEEP=1 leaves it running)
-	@$(GO) run ./hack/controlplane servers controllers >/dev/null
+demo: build ## Install the chart on a local API server, show every webhook at work and switch modes (KEEP=1 leaves it running)
+	@$(GO) run ./hack/controlplane >/dev/null
 	@bin/demo $(if $(KEEP),--keep)
 
 ##@ Develop

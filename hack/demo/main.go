@@ -1,5 +1,6 @@
-// Command demo installs the chart on a local Kubernetes cluster, runs its pods and shows that every webhook entry admits
-// and refuses as it must. It exits 0 only when everything that it claims was seen.
+// Command demo installs the chart on a local Kubernetes cluster, runs its pods, shows that every webhook entry admits and
+// refuses as it must, and switches between the modes while requests are sent. It exits 0 only when everything that it claims was
+// seen.
 package main
 
 import (
@@ -56,6 +57,9 @@ func run(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 	p.done("")
+	// It takes its time to start, and only the switches need it.
+	certManager := make(chan error, 1)
+	go func() { certManager <- cluster.StartCertManager(ctx) }()
 
 	kubelet, err := cluster.RunPods(ctx, localcluster.PodOptions{Images: localcluster.Images{
 		"kthena-certgen":            certgen,
@@ -74,7 +78,7 @@ func run(ctx context.Context, keep bool) (err error) {
 	}
 	watched, unwatch := context.WithCancel(ctx)
 	go d.showReadiness(watched)
-	_, err = client.Install(ctx, release, chart, values(), helm.ReleaseOptions{Wait: true, Timeout: time.Minute})
+	_, err = client.Install(ctx, release, chart, values("auto"), helm.ReleaseOptions{Wait: true, Timeout: time.Minute})
 	unwatch()
 	if err != nil {
 		return err
@@ -87,21 +91,42 @@ func run(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 	p.done("")
-	if err := d.report(ctx, rows); err != nil {
+	if err := d.reportComponents(rows); err != nil {
 		return err
 	}
+
+	p.step("Starting cert-manager")
+	if err := <-certManager; err != nil {
+		return err
+	}
+	p.done("the real one")
+	switches, err := d.switchModes(ctx, client)
+	if err != nil {
+		return err
+	}
+	if err := d.reportSwitches(switches); err != nil {
+		return err
+	}
+	if err := d.reportFigures(rows); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	_, _ = fmt.Fprintln(p.out, "\nEverything above was observed on this cluster.")
 	if keep {
 		d.wait(ctx)
 	}
 	return nil
 }
 
-// values are the chart's, with the replicas of the demo.
-func values() map[string]any {
-	n := map[string]any{"replicas": replicas}
+// values choose a mode, and the replicas of the demo.
+func values(mode string) map[string]any {
+	component := func() map[string]any { return map[string]any{"replicas": replicas} }
 	return map[string]any{
-		"registry":   map[string]any{"controllerManager": n},
-		"workload":   map[string]any{"controllerManager": n},
-		"networking": map[string]any{"kthenaRouter": n},
+		"global":     map[string]any{"certManagementMode": mode},
+		"registry":   map[string]any{"controllerManager": component()},
+		"workload":   map[string]any{"controllerManager": component()},
+		"networking": map[string]any{"kthenaRouter": component()},
 	}
 }

@@ -24,6 +24,8 @@ type demo struct {
 	print   *printer
 	// started is how long the cluster took to start, ready the release to be ready.
 	started, ready time.Duration
+	// requests is the number of API requests of the install's bootstraps.
+	requests int
 }
 
 // row is what was seen of one component.
@@ -112,6 +114,11 @@ func (d *demo) observe(ctx context.Context) ([]*row, error) {
 	var sorted []*row
 	for _, r := range rows {
 		sorted = append(sorted, r)
+		seen, err := d.cluster.Requests("system:serviceaccount:" + namespace + ":" + r.component)
+		if err != nil {
+			return nil, err
+		}
+		d.requests += len(seen)
 	}
 	slices.SortFunc(sorted, func(a, b *row) int { return strings.Compare(a.component, b.component) })
 	return sorted, nil

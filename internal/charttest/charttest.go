@@ -104,4 +104,6 @@ func (e *Environment) fill(ctx context.Context, o Options) error {
 func (e *Environment) Program(name string) string { return filepath.Join(e.Root, "bin", name) }
 
 // Chart is the folder or the package of the chart.
-func (e *Environment) Chart() string { return cmp.Or(e.ChartPath, filepath.Join(e.Root, "charts", "kthena")) }
+func (e *Environment) Chart() string {
+	return cmp.Or(e.ChartPath, filepath.Join(e.Root, "charts", "kthena"))
+}
