@@ -155,6 +155,28 @@ func TestRetryEndsWithTheContextAndSaysWhatItMet(t *testing.T) {
 	}
 }
 
+func TestRetryRepeatsNoRequestWhoseBodyIsGone(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		getBody func() (io.ReadCloser, error)
+		want    string
+	}{
+		"since it can be read once": {nil, "repeating a request: its body cannot be read again"},
+		"since it cannot be opened": {func() (io.ReadCloser, error) { return nil, errors.New("gone") }, "repeating a request: gone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &script{answers: []answer{{status: 503}}}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api/secrets", strings.NewReader("body"))
+			require.NoError(t, err)
+			req.GetBody = tc.getBody
+			_, err = (&kube.Retry{Next: s, AttemptTimeout: time.Minute, Log: slog.New(slog.DiscardHandler)}).RoundTrip(req)
+			require.EqualError(t, err, tc.want)
+			assert.Len(t, s.bodies, 1)
+		})
+	}
+}
+
 func TestRetryRefusesAServerThatIsNotTheOneMeant(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.NotFoundHandler())

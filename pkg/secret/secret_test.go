@@ -175,13 +175,17 @@ func TestAnOverfullCASetLosesItsOldest(t *testing.T) {
 	forced := secret.Want{Spec: want.Spec, Force: true}
 	first := ensure(t, s, want)
 	var res secret.Result
+	var log bytes.Buffer
+	s.Log = slog.New(slog.NewTextHandler(&log, nil))
 	for i := range gen.MaxCAs {
+		assert.NotContains(t, log.String(), "no longer trusted")
 		at := now.Add(time.Duration(i+1) * time.Hour)
 		s.Now = func() time.Time { return at }
 		res = ensure(t, s, forced)
 	}
 	require.Len(t, res.Report.CAs, gen.MaxCAs)
 	assert.False(t, gen.Contains(res.Report.CAs, first.Report.CAs[0]))
+	assert.Contains(t, log.String(), `level=WARN msg="oldest CAs are no longer trusted: the set is full" secret=`+s.Namespace+"/certs dropped=1 kept=8")
 }
 
 func TestWhatIsNotOursIsNeverChanged(t *testing.T) {

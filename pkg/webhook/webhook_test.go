@@ -70,6 +70,24 @@ func TestTrustUnitesWithWhatIsThere(t *testing.T) {
 	assert.Equal(t, gen.EncodeCertificates([]*x509.Certificate{theirs[1], ours[0]}), got[3].CABundle, "a bundle that holds ours is left as it is")
 }
 
+func TestAnOverfullBundleLosesItsOldestAndSaysSo(t *testing.T) {
+	t.Parallel()
+	set := newCAs(t, gen.MaxCAs+1)
+	c := newConfiguration(t, webhook.Validating, gen.EncodeCertificates(set[:gen.MaxCAs]), gen.EncodeCertificates(set[1:gen.MaxCAs]))
+	var log bytes.Buffer
+	c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	_, err := c.Trust(t.Context(), set[gen.MaxCAs:])
+	require.NoError(t, err)
+	for _, e := range entries(t, c) {
+		live, _ := gen.ParseCertificates(e.CABundle)
+		require.Len(t, live, gen.MaxCAs)
+		assert.True(t, set[gen.MaxCAs].Equal(live[0]), "the newest first")
+		assert.False(t, gen.Contains(live, set[0]), "the oldest is left out")
+	}
+	assert.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+	assert.Contains(t, log.String(), `level=WARN msg="leaving certificates out of the CA bundle" kind=ValidatingWebhookConfiguration name=`+c.Name+" entry=e0.example.com malformed=0 beyond-limit=1")
+}
+
 func TestTrustChangesNothingButTheBundles(t *testing.T) {
 	t.Parallel()
 	c := newConfiguration(t, webhook.Validating, nil, nil)

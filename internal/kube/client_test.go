@@ -1,0 +1,149 @@
+package kube_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+
+	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
+)
+
+func newClient(t *testing.T) *kube.Client {
+	t.Helper()
+	client, err := kube.New(cluster.Config, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	return client
+}
+
+func TestTheClientOfSecretsDoesWhatClientGosDoes(t *testing.T) {
+	t.Parallel()
+	ns, err := cluster.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "kube-"}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	ours, theirs := newClient(t).Secrets(ns.Name), cluster.Client.CoreV1().Secrets(ns.Name)
+
+	_, err = ours.Get(t.Context(), "certs", metav1.GetOptions{})
+	require.True(t, apierrors.IsNotFound(err), "%v", err)
+	made, err := ours.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}, Data: map[string][]byte{"a": []byte("1")}}, metav1.CreateOptions{FieldManager: "us"})
+	require.NoError(t, err)
+	_, err = ours.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}}, metav1.CreateOptions{})
+	require.True(t, apierrors.IsAlreadyExists(err), "%v", err)
+	got, err := theirs.Get(t.Context(), "certs", metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, got, made)
+	assert.Equal(t, "us", got.ManagedFields[0].Manager)
+
+	stale := made.DeepCopy()
+	made.Data["a"] = []byte("2")
+	updated, err := ours.Update(t.Context(), made, metav1.UpdateOptions{FieldManager: "us"})
+	require.NoError(t, err)
+	assert.Equal(t, "2", string(updated.Data["a"]))
+	_, err = ours.Update(t.Context(), stale, metav1.UpdateOptions{})
+	require.True(t, apierrors.IsConflict(err), "%v", err)
+
+	old := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &stale.UID, ResourceVersion: &stale.ResourceVersion}}
+	err = ours.Delete(t.Context(), "certs", old)
+	require.True(t, apierrors.IsConflict(err), "the precondition is sent: %v", err)
+	require.NoError(t, ours.Delete(t.Context(), "certs", metav1.DeleteOptions{}))
+	_, err = theirs.Get(t.Context(), "certs", metav1.GetOptions{})
+	require.True(t, apierrors.IsNotFound(err), "%v", err)
+}
+
+func TestTheClientsOfWebhookConfigurationsPatchBundles(t *testing.T) {
+	t.Parallel()
+	client := newClient(t)
+	admission := cluster.Client.AdmissionregistrationV1()
+	config := admissionv1.WebhookClientConfig{Service: &admissionv1.ServiceReference{Namespace: "ns", Name: "svc"}}
+	_, err := admission.MutatingWebhookConfigurations().Create(t.Context(), &admissionv1.MutatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "kube-client"},
+		Webhooks: []admissionv1.MutatingWebhook{{
+			Name: "e.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionv1.SideEffectClassNone), ClientConfig: config,
+		}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	_, err = admission.ValidatingWebhookConfigurations().Create(t.Context(), &admissionv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "kube-client"},
+		Webhooks: []admissionv1.ValidatingWebhook{{
+			Name: "e.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionv1.SideEffectClassNone), ClientConfig: config,
+		}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	b, err := gen.Generate(gen.Spec{DNSNames: []string{"svc.ns.svc"}, Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, time.Now())
+	require.NoError(t, err)
+	for kind, api := range map[string]webhook.API{webhook.Mutating: client.MutatingWebhookConfigurations(), webhook.Validating: client.ValidatingWebhookConfigurations()} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			_, err := api.Get(t.Context(), "missing")
+			require.True(t, apierrors.IsNotFound(err), "%v", err)
+			before, err := api.Get(t.Context(), "kube-client")
+			require.NoError(t, err)
+			require.Equal(t, []webhook.Entry{{Name: "e.example.com"}}, before.Entries)
+			patch, err := json.Marshal(map[string]any{
+				"metadata": map[string]any{"resourceVersion": before.ResourceVersion},
+				"webhooks": []any{map[string]any{"name": "e.example.com", "clientConfig": map[string]any{"caBundle": b.CA}}},
+			})
+			require.NoError(t, err)
+			require.NoError(t, api.Patch(t.Context(), "kube-client", patch, "us"))
+			after, err := api.Get(t.Context(), "kube-client")
+			require.NoError(t, err)
+			require.Equal(t, []webhook.Entry{{Name: "e.example.com", CABundle: b.CA}}, after.Entries)
+			err = api.Patch(t.Context(), "kube-client", patch, "us")
+			require.True(t, apierrors.IsConflict(err), "the resourceVersion is sent: %v", err)
+		})
+	}
+}
+
+func TestAConfigOfAServerThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
+	log := slog.New(slog.DiscardHandler)
+	_, err := kube.New(&rest.Config{Host: "https://a", TLSClientConfig: rest.TLSClientConfig{CAFile: "missing"}}, log)
+	require.EqualError(t, err, "making a client for https://a: open missing: no such file or directory")
+	_, err = kube.New(&rest.Config{Host: "https://a b"}, log)
+	require.ErrorContains(t, err, "making a client for v1 of https://a b: ")
+}
+
+// Not parallel: it sets the environment.
+func TestConfigFindsTheAPIServer(t *testing.T) {
+	path := cluster.Kubeconfig
+	empty := filepath.Join(t.TempDir(), "empty")
+	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	broken := filepath.Join(t.TempDir(), "broken")
+	require.NoError(t, os.WriteFile(broken, []byte("apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: missing}}]\n"), 0o600))
+	for name, tc := range map[string]struct {
+		flag, env string
+		want      string // an error; empty: the cluster
+	}{
+		"by the file that is given":            {path, "", ""},
+		"by that and not by the environment":   {path, "/missing", ""},
+		"by the environment":                   {"", path, ""},
+		"by the first file of the environment": {"", path + ":" + broken, ""},
+		"not by a file that is missing":        {"/missing", "", "--kubeconfig: reading the kubeconfig: stat /missing: no such file or directory"},
+		"not by one of the environment's":      {"", "/missing", "KUBECONFIG: /missing: there is no kubeconfig, or it is empty"},
+		"not by one that is empty":             {empty, "", "--kubeconfig: " + empty + ": there is no kubeconfig, or it is empty"},
+		"not by one that leads nowhere":        {broken, "", `--kubeconfig: using the kubeconfig: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("KUBECONFIG", tc.env)
+			cfg, err := kube.Config(tc.flag)
+			if tc.want != "" {
+				require.EqualError(t, err, tc.want)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, cluster.Config.Host, cfg.Host)
+		})
+	}
+}
