@@ -32,14 +32,14 @@ var components = []component{
 
 // bootstrap runs the program as a person does from a machine of their own, without an output folder, and returns the line
 // that it ends with.
-func (c component) bootstrap(t *testing.T, namespace string, more ...string) string {
+func (c component) bootstrap(t *testing.T, e *charttest.Environment, namespace string, more ...string) string {
 	t.Helper()
 	service := c.subchart + "-webhook." + namespace + ".svc"
 	args := append([]string{
-		"bootstrap", "--kubeconfig", env.Kubeconfig, "--namespace", namespace, "--secret-name", c.subchart + "-webhook-certs-auto",
+		"bootstrap", "--kubeconfig", e.Kubeconfig, "--namespace", namespace, "--secret-name", c.subchart + "-webhook-certs-auto",
 		"--dns-name", service, "--dns-name", service + ".cluster.local",
 	}, c.configurations...)
-	cmd := exec.CommandContext(t.Context(), env.Program("kthena-certgen"), append(args, more...)...)
+	cmd := exec.CommandContext(t.Context(), e.Program("kthena-certgen"), append(args, more...)...)
 	line, err := cmd.Output()
 	require.NoError(t, err)
 	return string(line)

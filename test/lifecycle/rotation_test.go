@@ -21,16 +21,32 @@ const rate = 150
 
 var rotations = flag.Int("rotations", 2, "rotations in a row under load")
 
-// A rotation renews the certificates of all components by hand and rolls their pods. More of them than gen.MaxCAs push the
-// first CAs out of the bundles again.
 func TestNoAdmissionRequestFailsWhileCertificatesRotate(t *testing.T) {
-	i := env.Install(t, charttest.Replicas(replicas))
+	charttest.AssertNoneFailed(t, rotate(t, env))
+}
+
+// An API server that chooses the endpoint of each call itself sends none to a pod that is ending, so that no call can meet
+// a connection being closed: not one fails, whatever the reason.
+func TestNotOneRequestFailsWhereTheAPIServerChoosesEndpoints(t *testing.T) {
+	choosing, err := charttest.Start(t.Context(), charttest.Options{AggregatorRouting: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, choosing.Stop()) })
+	report := rotate(t, choosing)
+	charttest.AssertNoneFailed(t, report)
+	assert.Zero(t, report.Failed)
+}
+
+// rotate installs the chart and, under load, renews the certificates of all components by hand and rolls their pods, again
+// and again. More rotations than gen.MaxCAs push the first CAs out of the bundles again.
+func rotate(t *testing.T, e *charttest.Environment) probe.Report {
+	t.Helper()
+	i := e.Install(t, charttest.Replicas(replicas))
 	p := probe.Start(t.Context(), i.Targets(t), rate)
 	seen := map[string]bool{}
 	for range *rotations {
 		for _, c := range components {
 			var line struct{ Reason, CAFingerprint, Files string }
-			require.NoError(t, json.Unmarshal([]byte(c.bootstrap(t, i.Namespace, "--force-renew")), &line))
+			require.NoError(t, json.Unmarshal([]byte(c.bootstrap(t, e, i.Namespace, "--force-renew")), &line))
 			require.Equal(t, "renewed:forced", line.Reason)
 			require.Equal(t, "none", line.Files)
 			require.False(t, seen[line.CAFingerprint], "every renewal makes a new CA")
@@ -39,12 +55,13 @@ func TestNoAdmissionRequestFailsWhileCertificatesRotate(t *testing.T) {
 		i.Restart(t)
 	}
 	t.Logf("%d rotations of %d components with %d replicas each", *rotations, len(components), replicas)
-	charttest.AssertNoneFailed(t, p.Stop())
+	report := p.Stop()
 	for _, target := range i.Targets(t) {
 		live, malformed := gen.ParseCertificates(target.CABundle)
 		assert.Zero(t, malformed)
 		assert.Len(t, live, min(*rotations+1, gen.MaxCAs), "%s", target.Entry)
 	}
+	return report
 }
 
 func TestAWipedBundleIsMadeGoodByTheNextBootstrap(t *testing.T) {
@@ -65,7 +82,7 @@ func TestAWipedBundleIsMadeGoodByTheNextBootstrap(t *testing.T) {
 	require.Eventually(t, func() bool { return first.Send(t.Context(), true) != nil }, 30*time.Second, 5*time.Millisecond, "the loss shows")
 
 	begun := time.Now()
-	registry.bootstrap(t, i.Namespace)
+	registry.bootstrap(t, env, i.Namespace)
 	ended := time.Now()
 	require.Eventually(t, func() bool { return first.Send(t.Context(), true) == nil }, 30*time.Second, time.Millisecond)
 	t.Logf("the bootstrap took %s; the first request was answered %s after its end", ended.Sub(begun).Round(time.Millisecond), time.Since(ended).Round(time.Millisecond))
