@@ -45,6 +45,21 @@ rotation: controlplane build ## Renew every certificate ten times under load, wi
 matrix: controlplane build ## Measure every switch between modes with 1 and 3 replicas (about four minutes)
 	@$(GO) test -v ./test/chart -run 'Matrix|FailedSwitch|RenewedCertificate' -args -full
 
+.PHONY: bench
+bench: controlplane build bench-tools ## Measure the program against the floor, the chart's render and the packages; draws docs/performance.svg
+	@bin/bench/bench -out bin/bench/report.json $(if $(UPDATE),-update)
+	@cd hack/bench/plot && $(GO) run . <../../../bin/bench/report.json >../../../docs/performance.svg
+	@$(GO) test -run '^$$' -bench . -count 6 ./pkg/gen ./pkg/webhook
+
+.PHONY: bench-check
+bench-check: controlplane build bench-tools ## Fail when the program got worse, compared with the floor, than hack/bench/baseline.json says
+	@bin/bench/bench -crowds 0 -check
+
+.PHONY: bench-tools
+bench-tools:
+	@mkdir -p bin/bench
+	@$(GO) run ./hack/build -ldflags '-s -w' -o bin/bench/ ./hack/bench ./hack/bench/floor ./hack/bench/spawn
+
 .PHONY: fuzz
 fuzz: ## Look for stored material that breaks the checks (30 seconds)
 	@$(GO) test ./pkg/gen -run '^$$' -fuzz FuzzCheck -fuzztime 15s -fuzzminimizetime 1x
@@ -72,6 +87,7 @@ tidy: ## Tidy the Go modules
 	@$(GO) mod tidy
 	@cd hack/controlplane/kubernetes && $(GO) mod tidy
 	@cd hack/controlplane/certmanager && $(GO) mod tidy
+	@cd hack/bench/plot && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy
 
 .PHONY: clean

@@ -24,7 +24,18 @@ func TestTheProgramLinksNoMoreThanItNeeds(t *testing.T) {
 			"k8s.io/client-go/informers",
 			"k8s.io/client-go/discovery",
 			"k8s.io/client-go/dynamic",
+			"k8s.io/client-go/tools/cache",
+			"k8s.io/client-go/tools/leaderelection",
+			"k8s.io/client-go/applyconfigurations",
+			"k8s.io/api/apps",
+			"k8s.io/api/batch",
+			"k8s.io/api/rbac",
+			"k8s.io/component-base",
+			"k8s.io/apiserver",
+			"k8s.io/apiextensions-apiserver",
+			"github.com/prometheus",
 			"net/http/pprof",
+			"html/template",
 			"testing",
 		} {
 			assert.False(t, pkg == unwanted || strings.HasPrefix(pkg, unwanted+"/"), "%s is linked", pkg)

@@ -131,3 +131,12 @@ func documents(manifest string) []Document {
 	}
 	return docs
 }
+
+// Create makes the chart that `helm create` makes, in a new folder of dir, and returns its path.
+func Create(dir, name string) (string, error) {
+	path, err := chartutil.Create(name, dir)
+	if err != nil {
+		return "", fmt.Errorf("creating the chart %s: %w", name, err)
+	}
+	return path, nil
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/volcano-sh/kthena-certgen/hack/bench/usage"
+)
+
+// spread is the median of some values and their quartiles.
+type spread struct {
+	Median float64 `json:"median"`
+	Low    float64 `json:"low"`
+	High   float64 `json:"high"`
+}
+
+func spreadOf(values []float64) spread {
+	v := slices.Sorted(slices.Values(values))
+	return spread{v[len(v)/2], v[len(v)/4], v[len(v)*3/4]}
+}
+
+func (s spread) String() string { return fmt.Sprintf("%.1f (%.1f-%.1f)", s.Median, s.Low, s.High) }
+
+// report is all that was measured.
+type report struct {
+	Date       string      `json:"date"`
+	Machine    string      `json:"machine"`
+	Kubernetes string      `json:"kubernetes"`
+	Rounds     int         `json:"rounds"`
+	Contenders []result    `json:"contenders"`
+	Renders    []rendering `json:"renders"`
+}
+
+// result is what was measured of one contender. Ratios are to the yardstick of the same round, so that they hold on a busy
+// machine too.
+type result struct {
+	Name   string            `json:"name"`
+	Binary int64             `json:"binary"` // bytes
+	Cases  map[string]figure `json:"cases"`
+	Wire   map[string]wire   `json:"wire"`
+	// Crowds are milliseconds by the number of bootstraps.
+	Crowds map[int]spread `json:"crowds,omitempty"`
+	// Ratios are those of medians, by the names that the baseline has.
+	Ratios map[string]float64 `json:"ratios"`
+}
+
+// figure is one case of a contender.
+type figure struct {
+	WallMS spread `json:"wallMs"`
+	CPUMS  spread `json:"cpuMs"`
+	RSSMiB spread `json:"rssMiB"`
+	// The ratios are round by round.
+	WallRatio spread `json:"wallRatio"`
+	CPURatio  spread `json:"cpuRatio"`
+	RSSRatio  spread `json:"rssRatio"`
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+func mib(bytes int64) float64        { return float64(bytes) / (1 << 20) }
+
+func figureOf(own, yardstick []usage.Usage) figure {
+	measure := func(of func(usage.Usage) float64) (spread, spread) {
+		values, ratios := make([]float64, len(own)), make([]float64, len(own))
+		for i, u := range own {
+			values[i], ratios[i] = of(u), of(u)/of(yardstick[i])
+		}
+		return spreadOf(values), spreadOf(ratios)
+	}
+	var f figure
+	f.WallMS, f.WallRatio = measure(func(u usage.Usage) float64 { return millis(u.Wall) })
+	f.CPUMS, f.CPURatio = measure(func(u usage.Usage) float64 { return millis(u.CPU) })
+	f.RSSMiB, f.RSSRatio = measure(func(u usage.Usage) float64 { return mib(u.RSS) })
+	return f
+}
+
+// addRatios compares r with the yardstick.
+func (r *result) addRatios(yardstick result) {
+	r.Ratios = map[string]float64{"binary": float64(r.Binary) / float64(yardstick.Binary)}
+	for name, f := range r.Cases {
+		y := yardstick.Cases[name]
+		r.Ratios[name+" wall"] = f.WallMS.Median / y.WallMS.Median
+		r.Ratios[name+" cpu"] = f.CPUMS.Median / y.CPUMS.Median
+		r.Ratios[name+" rss"] = f.RSSMiB.Median / y.RSSMiB.Median
+		r.Ratios[name+" requests"] = float64(r.Wire[name].Requests) / float64(yardstick.Wire[name].Requests)
+	}
+	for n, s := range r.Crowds {
+		r.Ratios[fmt.Sprint("crowd ", n)] = s.Median / yardstick.Crowds[n].Median
+	}
+}
+
+func machine() string {
+	return fmt.Sprintf("%d cores, %s, %s/%s", runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// print writes r as tables in Markdown.
+func (r report) print(w io.Writer) {
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	p("%s, %s, Kubernetes %s, %d interleaved rounds. Medians, quartiles in brackets.", r.Date, r.Machine, r.Kubernetes, r.Rounds)
+	p("\n| | binary MiB | case | wall ms | CPU ms | peak RSS MiB | requests | connections | bytes sent | received |\n|---|--:|---|--:|--:|--:|--:|--:|--:|--:|")
+	for _, c := range r.Contenders {
+		for _, which := range []string{cold, warm} {
+			f, on := c.Cases[which], c.Wire[which]
+			p("| %s | %.1f | %s | %s | %s | %s | %d | %d | %d | %d |", c.Name, mib(c.Binary), which, f.WallMS, f.CPUMS, f.RSSMiB, on.Requests, on.Connections, on.Sent, on.Received)
+		}
+	}
+	p("\nRatio to %s: of the medians, and the quartiles of the ratios of single rounds.\n\n| | binary | case | wall | CPU | peak RSS |\n|---|--:|---|--:|--:|--:|", r.Contenders[0].Name)
+	for _, c := range r.Contenders[1:] {
+		for _, which := range []string{cold, warm} {
+			ratio := func(name string, s spread) string {
+				return fmt.Sprintf("%.2f (%.2f-%.2f)", c.Ratios[which+" "+name], s.Low, s.High)
+			}
+			f := c.Cases[which]
+			p("| %s | %.2f | %s | %s | %s | %s |", c.Name, c.Ratios["binary"], which, ratio("wall", f.WallRatio), ratio("cpu", f.CPURatio), ratio("rss", f.RSSRatio))
+		}
+	}
+	if len(r.Contenders[0].Crowds) > 0 {
+		p("\nMany at once, at most %d at a time, nothing in place: ms until the last has exited with 0.\n\n| | %s |\n|---|%s", together,
+			strings.Trim(strings.ReplaceAll(fmt.Sprint(crowdSizes), " ", " | "), "[]"), strings.Repeat("--:|", len(crowdSizes)))
+		for i, c := range r.Contenders {
+			cells := make([]string, len(crowdSizes))
+			for k, n := range crowdSizes {
+				cells[k] = fmt.Sprintf("%.0f", c.Crowds[n].Median)
+				if i > 0 {
+					cells[k] += fmt.Sprintf(" (%.2f)", c.Ratios[fmt.Sprint("crowd ", n)])
+				}
+			}
+			p("| %s | %s |", c.Name, strings.Join(cells, " | "))
+		}
+	}
+	if len(r.Renders) > 0 {
+		p("\nOne render of a chart by Helm's SDK.\n\n| chart | objects | ms |\n|---|--:|--:|")
+		for _, c := range r.Renders {
+			p("| %s | %d | %s |", c.Name, c.Objects, c.Millis)
+		}
+	}
+}
