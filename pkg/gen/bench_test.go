@@ -1,0 +1,60 @@
+package gen_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+// RSA is left out: how long the search for primes takes is a matter of luck.
+var benchmarked = []struct {
+	name string
+	spec gen.Spec
+}{
+	{"ECDSA-256", spec(gen.ECDSA, 256)},
+	{"ECDSA-384", spec(gen.ECDSA, 384)},
+	{"Ed25519", spec(gen.Ed25519, 0)},
+}
+
+func BenchmarkGenerate(b *testing.B) {
+	for _, c := range benchmarked {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				mustGenerate(b, c.spec, now)
+			}
+		})
+	}
+}
+
+func BenchmarkCheck(b *testing.B) {
+	for _, c := range benchmarked {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			bundle := mustGenerate(b, c.spec, now)
+			for b.Loop() {
+				require.True(b, gen.Check(bundle, names, now).OK())
+			}
+		})
+	}
+}
+
+// BenchmarkMerge joins a new CA to a full set.
+func BenchmarkMerge(b *testing.B) {
+	b.ReportAllocs()
+	var bundle gen.Bundle
+	for i := range gen.MaxCAs + 1 {
+		at := now.Add(time.Duration(i) * time.Minute)
+		old, _ := gen.ParseCertificates(bundle.CA)
+		bundle, _ = mustGenerate(b, spec(gen.ECDSA, 256), at).Trusting(old, at)
+	}
+	set, _ := gen.ParseCertificates(bundle.CA)
+	require.Len(b, set, gen.MaxCAs)
+	own, _ := gen.ParseCertificates(mustGenerate(b, spec(gen.ECDSA, 256), now).CA)
+	for b.Loop() {
+		gen.Merge(own, set, now)
+	}
+}
