@@ -46,10 +46,9 @@ matrix: controlplane build ## Measure every switch between modes with 1 and 3 re
 	@$(GO) test -v ./test/chart -run 'Matrix|FailedSwitch|RenewedCertificate' -args -full
 
 .PHONY: bench
-bench: controlplane build bench-tools ## Measure the program against the floor, the chart's render and the packages; draws docs/performance.svg
+bench: controlplane build bench-tools ## Measure the program against the floor, the chart's render and pkg/gen
 	@bin/bench/bench -out bin/bench/report.json $(if $(UPDATE),-update)
-	@cd hack/bench/plot && $(GO) run . <../../../bin/bench/report.json >../../../docs/performance.svg
-	@$(GO) test -run '^$$' -bench . -count 6 ./pkg/gen ./pkg/webhook
+	@$(GO) test -run '^$$' -bench . -count 6 ./pkg/gen
 
 .PHONY: bench-check
 bench-check: controlplane build bench-tools ## Fail when the program got worse, compared with the floor, than hack/bench/baseline.json says
@@ -87,7 +86,6 @@ tidy: ## Tidy the Go modules
 	@$(GO) mod tidy
 	@cd hack/controlplane/kubernetes && $(GO) mod tidy
 	@cd hack/controlplane/certmanager && $(GO) mod tidy
-	@cd hack/bench/plot && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy
 
 .PHONY: clean
