@@ -214,8 +214,13 @@ func (r *Report) checkLeaf() {
 func (r *Report) checkChain(intermediates []*x509.Certificate, now time.Time) {
 	opts := x509.VerifyOptions{Roots: pool(r.CAs), Intermediates: pool(intermediates), CurrentTime: now}
 	for _, c := range r.CAs {
-		if now.After(c.NotAfter) {
+		switch {
+		case now.After(c.NotAfter):
 			r.warn("the CA set holds a certificate that expired on %s: %s", date(c.NotAfter), Fingerprint(c))
+		case now.Before(c.NotBefore):
+			r.warn("the CA set holds a certificate that is valid from %s only: %s", date(c.NotBefore), Fingerprint(c))
+		case !c.IsCA:
+			r.warn("the CA set holds a certificate that is not a CA's: %s", Fingerprint(c))
 		}
 	}
 	chains, err := r.Leaf.Verify(opts)

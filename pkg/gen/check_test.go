@@ -2,10 +2,15 @@ package gen_test
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,6 +48,18 @@ func TestCheckTellsWhatIsWrong(t *testing.T) {
 		"one that is not valid yet":   {bundle: good, at: now.Add(-61 * time.Minute), want: []string{"not-yet-valid: the certificate is valid from 2026-11-24T07:30:00Z, and it is 2026-11-24T07:29:00Z"}},
 		"an expired CA":               {bundle: p.bundle(func(l *x509.Certificate) { l.NotAfter = now.Add(99 * time.Hour) }), at: now.Add(98 * time.Hour), want: []string{"expired: a CA that the certificate leads to is not valid at 2026-11-28T10:30:00Z"}},
 		"a client certificate":        {bundle: p.bundle(func(l *x509.Certificate) { l.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), want: []string{"usage: the certificate or its CA is not for server authentication"}},
+		"an ECDSA key that TLS has no name for": {bundle: func() gen.Bundle {
+			key := ecKey(t, elliptic.P224())
+			return gen.Bundle{CA: pemCert(p.root.cert.Raw), Cert: pemCert(sign(t, leafTemplate(), p.root.cert, key, p.root.key).Raw), Key: pemKey(t, key)}
+		}(), want: []string{"key-type: an ECDSA key on curve P-224 cannot serve TLS: use P-256 or P-384"}},
+		"a CA that is none":                   {bundle: p.under(func(c *x509.Certificate) { c.IsCA = false }), want: []string{"chain: no CA of the set has signed the certificate"}},
+		"a CA that may not sign certificates": {bundle: p.under(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }), want: []string{"chain: no CA of the set has signed the certificate"}},
+		"a CA for clients":                    {bundle: p.under(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), want: []string{"usage: the certificate or its CA is not for server authentication"}},
+		"a CA for other names": {bundle: p.under(func(c *x509.Certificate) { c.PermittedDNSDomains = []string{"example.com"} }), want: []string{
+			`chain: the certificate does not lead to a CA of the set: a root or intermediate certificate is not authorized to sign for this name: DNS name "` + names[0] + `" is not permitted by any constraint`}},
+		"a CA below one that may have none below it": {bundle: p.tooDeep(), want: []string{"chain: the certificate does not lead to a CA of the set: too many intermediates for path length constraint"}},
+		"an unreadable certificate behind a good one": {bundle: gen.Bundle{CA: good.CA, Cert: append(bytes.Clone(good.Cert), pemCert([]byte("x"))...), Key: good.Key}, want: []string{
+			"malformed: the chain after the certificate is not readable: x509: malformed certificate"}},
 		"all at once": {bundle: gen.Bundle{CA: other.CA, Cert: good.Cert, Key: good.Key}, at: now.Add(2 * gen.DefaultValidity), names: []string{"a.svc"}, want: []string{
 			"chain: no CA of the set has signed the certificate",
 			"dns-names: the certificate is not for a.svc: it is for registry-webhook.kthena-system.svc, registry-webhook.kthena-system.svc.cluster.local",
@@ -76,16 +93,19 @@ func TestCheckWarnsOfWhatClientsPutUpWith(t *testing.T) {
 	good := mustGenerate(t, spec(gen.ECDSA, 0), now)
 	p := newPKI(t)
 	old := p.ca(t, func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) })
+	later := p.ca(t, func(c *x509.Certificate) { c.NotBefore = now.Add(time.Hour) })
 	for name, tc := range map[string]struct {
 		bundle gen.Bundle
 		names  []string
 		want   string
 	}{
-		"an expired CA beside the good one":         {gen.Bundle{CA: append(pemCert(old.cert.Raw), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a certificate that expired on 2026-11-24T07:30:00Z: " + gen.Fingerprint(old.cert)},
-		"a malformed certificate beside a good one": {gen.Bundle{CA: append(pemCert([]byte("x")), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds 1 malformed certificates, which are ignored"},
-		"a private key in the CA set":               {gen.Bundle{CA: append(bytes.Clone(good.Key), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a private key, which is ignored: it does not belong there"},
-		"a name that only a wildcard covers":        {p.bundle(func(l *x509.Certificate) { l.DNSNames = []string{"*.ns.svc"} }), []string{"a.ns.svc"}, "DNS name a.ns.svc is covered by a wildcard or another spelling only"},
-		"a key usage without digital signature":     {p.bundle(func(l *x509.Certificate) { l.KeyUsage = x509.KeyUsageKeyAgreement }), names, "the certificate's key usage lacks digitalSignature, which clients other than Go's ask for"},
+		"an expired CA beside the good one":               {gen.Bundle{CA: append(pemCert(old.cert.Raw), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a certificate that expired on 2026-11-24T07:30:00Z: " + gen.Fingerprint(old.cert)},
+		"a CA beside the good one that is not valid yet":  {gen.Bundle{CA: append(pemCert(later.cert.Raw), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a certificate that is valid from 2026-11-24T09:30:00Z only: " + gen.Fingerprint(later.cert)},
+		"a certificate that is no CA beside the good one": {gen.Bundle{CA: append(bytes.Clone(good.CA), good.Cert...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a certificate that is not a CA's: " + gen.Fingerprint(gen.Check(good, names, now).Leaf)},
+		"a malformed certificate beside a good one":       {gen.Bundle{CA: append(pemCert([]byte("x")), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds 1 malformed certificates, which are ignored"},
+		"a private key in the CA set":                     {gen.Bundle{CA: append(bytes.Clone(good.Key), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a private key, which is ignored: it does not belong there"},
+		"a name that only a wildcard covers":              {p.bundle(func(l *x509.Certificate) { l.DNSNames = []string{"*.ns.svc"} }), []string{"a.ns.svc"}, "DNS name a.ns.svc is covered by a wildcard or another spelling only"},
+		"a key usage without digital signature":           {p.bundle(func(l *x509.Certificate) { l.KeyUsage = x509.KeyUsageKeyAgreement }), names, "the certificate's key usage lacks digitalSignature, which clients other than Go's ask for"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +130,33 @@ func TestNotAfterIsTheEndOfTheLongestPath(t *testing.T) {
 	require.NoError(t, err)
 	b.CA = append(b.CA, pemCert(der)...)
 	assert.Equal(t, now.Add(500*time.Hour), gen.Check(b, names, now).NotAfter)
+}
+
+func TestCheckAcceptsEveryFormThatClientsDo(t *testing.T) {
+	t.Parallel()
+	good := mustGenerate(t, spec(gen.ECDSA, 0), now)
+	p := newPKI(t)
+	withKey := func(key crypto.Signer, kind string, der []byte) gen.Bundle {
+		return gen.Bundle{CA: pemCert(p.root.cert.Raw), Cert: pemCert(sign(t, leafTemplate(), p.root.cert, key, p.root.key).Raw), Key: pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})}
+	}
+	ec, old := ecKey(t, elliptic.P256()).(*ecdsa.PrivateKey), rsaKey(t, 2048).(*rsa.PrivateKey)
+	sec1, err := x509.MarshalECPrivateKey(ec)
+	require.NoError(t, err)
+	for name, b := range map[string]gen.Bundle{
+		"CRLF at line ends": each(good, func(p []byte) []byte { return bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")) }),
+		"text around":       each(good, func(p []byte) []byte { return slices.Concat([]byte("text\n"), p, []byte("trailing garbage")) }),
+		"a foreign block": each(good, func(p []byte) []byte {
+			return slices.Concat(pem.EncodeToMemory(&pem.Block{Type: "X", Bytes: []byte("x")}), p)
+		}),
+		"a SEC 1 key":   withKey(ec, "EC PRIVATE KEY", sec1),
+		"a PKCS #1 key": withKey(old, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(old)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Empty(t, gen.Check(b, names, now).Faults)
+			require.NoError(t, handshake(b, names, now), "a real client accepts it")
+		})
+	}
 }
 
 func TestParseCertificates(t *testing.T) {
@@ -157,4 +204,21 @@ func (p *pki) bundle(change func(leaf *x509.Certificate)) gen.Bundle {
 	change(leaf)
 	cert, key := p.root.issue(p.t, leaf)
 	return gen.Bundle{CA: pemCert(p.root.cert.Raw), Cert: pemCert(cert.Raw), Key: pemKey(p.t, key)}
+}
+
+// under is a good server certificate of a CA that is good but for the change.
+func (p *pki) under(change func(ca *x509.Certificate)) gen.Bundle {
+	ca := p.ca(p.t, change)
+	return issued(p.t, ca.cert, ca)
+}
+
+// tooDeep is a good server certificate of an intermediate CA whose root allows none.
+func (p *pki) tooDeep() gen.Bundle {
+	root := p.ca(p.t, func(c *x509.Certificate) { c.MaxPathLenZero = true })
+	template := p.ca(p.t, func(c *x509.Certificate) { c.Subject.CommonName = "below" }).cert
+	key := newKey(p.t)
+	between := authority{sign(p.t, template, root.cert, key, root.key), key}
+	b := issued(p.t, root.cert, between)
+	b.Cert = append(b.Cert, pemCert(between.cert.Raw)...)
+	return b
 }

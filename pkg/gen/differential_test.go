@@ -196,7 +196,7 @@ func relabel(data []byte, label string) []byte {
 }
 
 // issued is a good server certificate of a, with root as the CA set.
-func issued(t *testing.T, root *x509.Certificate, a authority) gen.Bundle {
+func issued(t testing.TB, root *x509.Certificate, a authority) gen.Bundle {
 	cert, key := a.issue(t, leafTemplate())
 	return gen.Bundle{CA: pemCert(root.Raw), Cert: pemCert(cert.Raw), Key: pemKey(t, key)}
 }

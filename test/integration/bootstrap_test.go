@@ -184,6 +184,19 @@ func TestAnAPIServerInTroubleIsRiddenOut(t *testing.T) {
 	}
 }
 
+func TestAnAPIServerThatIsSlowIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.createConfigurations(t)
+	p := newTroubledProxy(t, trouble{delay: 2 * time.Second, always: true})
+	s.kubeconfig = s.writeKubeconfig(t, p.URL, p.ca())
+	o := s.bootstrap(t.Context(), t)
+	o.requireDone(t, "created")
+	s.requireTrusted(t, o)
+	assert.NotContains(t, o.stderr, "trying again")
+	assert.Equal(t, int32(6), p.troubled.Load(), "no more requests than without")
+}
+
 func TestAnAPIServerThatNeverAnswersTimesOut(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

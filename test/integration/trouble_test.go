@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/rest"
@@ -18,6 +19,8 @@ type trouble struct {
 	// hangUp breaks the connection instead of answering; after says that it does so when the API server has done its work.
 	hangUp, after bool
 	always        bool
+	// delay is how late the API server's own answers are.
+	delay time.Duration
 }
 
 // troubledProxy stands between the program and the API server.
@@ -40,6 +43,10 @@ func newTroubledProxy(t *testing.T, tr trouble) *troubledProxy {
 		mu.Unlock()
 		switch {
 		case !first && !tr.always:
+			forward.ServeHTTP(w, r)
+		case tr.delay > 0:
+			p.troubled.Add(1)
+			time.Sleep(tr.delay)
 			forward.ServeHTTP(w, r)
 		case tr.hangUp:
 			p.troubled.Add(1)
