@@ -37,6 +37,10 @@ test: controlplane build ## Run every test, on a real API server
 	@$(GO) vet -tags e2e ./...
 	@$(GO) test -timeout 15m ./...
 
+.PHONY: test-helm4
+test-helm4: controlplane build ## Test the chart with Helm 4, which is a module of its own: applied on the server, from install to switches of modes
+	@cd test/helm4 && $(GO) vet ./... && $(GO) test -timeout 10m ./...
+
 .PHONY: rotation
 rotation: controlplane build ## Renew every certificate ten times under load, with both ways to reach webhooks (about six minutes)
 	@$(GO) test -v ./test/lifecycle -run 'Rotate|ChoosesEndpoints' -timeout 20m -args -rotations 10
@@ -87,6 +91,7 @@ tidy: ## Tidy the Go modules
 	@cd hack/controlplane/kubernetes && $(GO) mod tidy
 	@cd hack/controlplane/certmanager && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy
+	@cd test/helm4 && $(GO) mod tidy
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -1,0 +1,108 @@
+package helm4
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/internal/probe"
+)
+
+// probeRate is how many objects are sent in a second while a release changes.
+const probeRate = 40
+
+func TestTheChartUnderServerSideApply(t *testing.T) {
+	i := env.Prepare(t)
+	helm := newClient(t, env.Kubeconfig, i.Namespace)
+	t.Cleanup(func() { assert.NoError(t, helm.uninstall(t)) })
+	auto := charttest.InMode(charttest.Auto, 1)
+	own := i.CreateOwnSecrets(t)
+	for _, step := range []struct {
+		name string
+		do   func(t *testing.T)
+	}{
+		{"auto mode is installed", func(t *testing.T) {
+			helm.install(t, env.Chart(), auto)
+			i.RequireNoRestarts(t)
+		}},
+		{"an upgrade in the same mode keeps the bundles", func(t *testing.T) {
+			before := bundles(i.Targets(t))
+			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			labelled := charttest.Merged(auto, charttest.PerComponent(map[string]any{"podLabels": map[string]any{"changed": "yes"}}))
+			require.NoError(t, helm.upgrade(t, env.Chart(), labelled, false))
+			charttest.AssertNoneFailed(t, p.Stop())
+			assert.Equal(t, before, bundles(i.Targets(t)))
+		}},
+		{"an upgrade that drops an entry and adds another leaves no rest of it", func(t *testing.T) {
+			before := bundles(i.Targets(t))
+			require.NoError(t, helm.upgrade(t, withAnotherEntry(t), auto, false))
+			i.RequireAdmission(t, charttest.Entries)
+			after := bundles(i.Targets(t))
+			require.NotContains(t, after, dropped)
+			assert.Equal(t, before[dropped], after[added], "the new entry has the CA of its component")
+			require.NoError(t, helm.upgrade(t, env.Chart(), auto, false))
+		}},
+		{"a switch to manual mode conflicts over the bundles", func(t *testing.T) {
+			before := bundles(i.Targets(t))
+			err := helm.upgrade(t, env.Chart(), charttest.InManualMode(1, append(own, i.LiveCAs(t)...)), false)
+			require.ErrorContains(t, err, `conflict with "kthena-certgen"`)
+			require.ErrorContains(t, err, "clientConfig.caBundle")
+			assert.Equal(t, before, bundles(i.Targets(t)))
+			require.NoError(t, helm.upgrade(t, env.Chart(), auto, false))
+		}},
+		{"a switch to manual mode that forces conflicts goes through", func(t *testing.T) {
+			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			require.NoError(t, helm.upgrade(t, env.Chart(), charttest.InManualMode(1, append(own, i.LiveCAs(t)...)), true))
+			charttest.AssertNoneFailed(t, p.Stop())
+		}},
+		{"a switch back to auto mode removes the bundles, and the new pods put theirs in", func(t *testing.T) {
+			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			require.NoError(t, helm.upgrade(t, env.Chart(), auto, false))
+			i.RequireAdmission(t, charttest.Entries)
+			r := p.Stop()
+			t.Logf("the gap: %s: %q", charttest.Figures(r), r.Errors)
+			assert.Positive(t, r.Failed, "if this is 0, say so in docs/switching-modes.md")
+		}},
+	} {
+		ok := t.Run(step.name, func(t *testing.T) {
+			step.do(t)
+			i.RequireAdmission(t, charttest.Entries)
+		})
+		if !ok {
+			return
+		}
+	}
+}
+
+// bundles are the CA bundles of entries, by the entries' names.
+func bundles(targets []probe.Target) map[string]string {
+	all := map[string]string{}
+	for _, target := range targets {
+		all[target.Entry] = string(target.CABundle)
+	}
+	return all
+}
+
+// The entry that withAnotherEntry drops, and the one that it adds.
+const (
+	dropped = "validate-autoscalingpolicy.workload.serving.volcano.sh"
+	added   = "validate-scaling.workload.serving.volcano.sh"
+)
+
+// withAnotherEntry is a copy of the chart in which one entry has made room for another.
+func withAnotherEntry(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "kthena")
+	require.NoError(t, os.CopyFS(dir, os.DirFS(env.Chart())))
+	path := filepath.Join(dir, "charts", "registry", "templates", "_webhooks.tpl")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, 1, bytes.Count(text, []byte(dropped)))
+	require.NoError(t, os.WriteFile(path, bytes.Replace(text, []byte(dropped), []byte(added), 1), 0o600))
+	return dir
+}
