@@ -41,6 +41,10 @@ test: controlplane build ## Run every test, on a real API server
 test-helm4: controlplane build ## Test the chart with Helm 4, which is a module of its own: applied on the server, from install to switches of modes
 	@cd test/helm4 && $(GO) vet ./... && $(GO) test -timeout 10m ./...
 
+.PHONY: race
+race: controlplane build ## Test the libraries and the program under the race detector (needs a C compiler; compiles everything anew once)
+	@CGO_ENABLED=1 $(GO) test -race -timeout 15m ./pkg/... ./internal/kube/... ./internal/command/... ./cmd/...
+
 .PHONY: rotation
 rotation: controlplane build ## Renew every certificate ten times under load, with both ways to reach webhooks (about six minutes)
 	@$(GO) test -v ./test/lifecycle -run 'Rotate|ChoosesEndpoints' -timeout 20m -args -rotations 10
