@@ -90,7 +90,7 @@ func TestTheClientsOfWebhookConfigurationsPatchBundles(t *testing.T) {
 			require.True(t, apierrors.IsNotFound(err), "%v", err)
 			before, err := api.Get(t.Context(), "kube-client")
 			require.NoError(t, err)
-			require.Equal(t, []webhook.Entry{{Name: "e.example.com"}}, before.Entries)
+			require.Equal(t, []webhook.Entry{{Name: "e.example.com", Namespace: "ns"}}, before.Entries)
 			patch, err := json.Marshal(map[string]any{
 				"metadata": map[string]any{"resourceVersion": before.ResourceVersion},
 				"webhooks": []any{map[string]any{"name": "e.example.com", "clientConfig": map[string]any{"caBundle": b.CA}}},
