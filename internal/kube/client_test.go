@@ -99,7 +99,7 @@ func TestTheClientsOfWebhookConfigurationsPatchBundles(t *testing.T) {
 			require.NoError(t, api.Patch(t.Context(), "kube-client", patch, "us"))
 			after, err := api.Get(t.Context(), "kube-client")
 			require.NoError(t, err)
-			require.Equal(t, []webhook.Entry{{Name: "e.example.com", CABundle: b.CA}}, after.Entries)
+			require.Equal(t, []webhook.Entry{{Name: "e.example.com", Namespace: "ns", CABundle: b.CA}}, after.Entries)
 			err = api.Patch(t.Context(), "kube-client", patch, "us")
 			require.True(t, apierrors.IsConflict(err), "the resourceVersion is sent: %v", err)
 		})
