@@ -119,6 +119,10 @@ func (c *Cluster) DialPod(ctx context.Context, podIP string, port int) (net.Conn
 	return c.network.dialPod(ctx, podIP, int32(port))
 }
 
+// Isolate makes the network refuse connections to a pod, or lets them through again, as a NetworkPolicy does on the way
+// from the API server to the pod. The kubelet still reaches it, and so does port forwarding.
+func (c *Cluster) Isolate(podIP string, isolated bool) { c.network.isolate(podIP, isolated) }
+
 // start does everything that needs the folder. What has been started when it fails is ended by Stop.
 func (c *Cluster) start(ctx context.Context, o Options, servers, controllers string) error {
 	// The reaper comes first, and so is the last to stop: from here on, nothing can be left behind.

@@ -108,6 +108,9 @@ func (c *Cluster) createNode(ctx context.Context) error {
 	node.Status.Conditions = []corev1.NodeCondition{{
 		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "Started", LastHeartbeatTime: now, LastTransitionTime: now,
 	}}
+	// By these the API server finds the kubelet, through its egress.
+	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: NodeName}}
+	node.Status.DaemonEndpoints.KubeletEndpoint.Port = kubeletPort
 	if _, err := c.Client.CoreV1().Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{}); err != nil {
 		return fmt.Errorf("updating the status of node %s: %w", NodeName, err)
 	}

@@ -24,7 +24,7 @@ func (c *container) probe(ctx context.Context, p *corev1.Probe) error {
 		if err != nil {
 			return err
 		}
-		conn, err := c.pod.kubelet.cluster.network.dialPod(ctx, c.pod.ip, port)
+		conn, err := c.pod.kubelet.cluster.network.connect(ctx, c.pod.ip, port)
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func (c *container) probeHTTP(ctx context.Context, get *corev1.HTTPGetAction) er
 		DisableKeepAlives: true,
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return c.pod.kubelet.cluster.network.dialPod(ctx, c.pod.ip, port)
+			return c.pod.kubelet.cluster.network.connect(ctx, c.pod.ip, port)
 		},
 	}}
 	response, err := client.Do(request)

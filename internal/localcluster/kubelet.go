@@ -102,6 +102,10 @@ func (c *Cluster) RunPods(ctx context.Context, options PodOptions) (*Kubelet, er
 		cancel()
 		return nil, err
 	}
+	if err := k.serveStreaming(); err != nil {
+		cancel()
+		return nil, err
+	}
 	context.AfterFunc(ctx, broadcaster.Shutdown)
 	c.undo = append(c.undo, func() error {
 		cancel()

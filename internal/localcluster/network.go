@@ -36,6 +36,8 @@ type network struct {
 	slices   discoverylisters.EndpointSliceLister
 	last     netip.Addr
 	pods     map[string]map[int32]string
+	isolated map[string]bool
+	kubelet  *memoryListener
 }
 
 // newNetwork makes a network without Services and pods.
@@ -46,6 +48,7 @@ func newNetwork() *network {
 		slices:   discoverylisters.NewEndpointSliceLister(none),
 		last:     beforeFirstPodIP,
 		pods:     map[string]map[int32]string{},
+		isolated: map[string]bool{},
 	}
 }
 
@@ -79,8 +82,33 @@ func (n *network) detach(podIP string) {
 	delete(n.pods, podIP)
 }
 
-// dialPod connects to a port of a pod.
+// isolate says whether connections to the pod are refused from now on.
+func (n *network) isolate(podIP string, isolated bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.isolated[podIP] = isolated
+}
+
+// setKubelet says where the node's kubelet is found, nil when there is none.
+func (n *network) setKubelet(l *memoryListener) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.kubelet = l
+}
+
+// dialPod connects to a port of a pod, unless it is isolated.
 func (n *network) dialPod(ctx context.Context, podIP string, port int32) (net.Conn, error) {
+	n.mu.Lock()
+	isolated := n.isolated[podIP]
+	n.mu.Unlock()
+	if isolated {
+		return nil, fmt.Errorf("dialing pod %s: connection refused by a policy", podIP)
+	}
+	return n.connect(ctx, podIP, port)
+}
+
+// connect connects to a port of a pod, whatever keeps others out.
+func (n *network) connect(ctx context.Context, podIP string, port int32) (net.Conn, error) {
 	n.mu.Lock()
 	address, ok := n.pods[podIP][port]
 	n.mu.Unlock()
@@ -118,16 +146,22 @@ func (n *network) dialService(ctx context.Context, host string, port int32) (net
 	return conn, nil
 }
 
-// dial connects to what the API server calls by an address: a Service by its ClusterIP, or a pod, when it chooses
-// endpoints itself (see Options.AggregatorRouting).
+// dial connects to what the API server calls: a Service by its ClusterIP, a pod, when it chooses endpoints itself (see
+// Options.AggregatorRouting), or the kubelet by the node's name.
 func (n *network) dial(ctx context.Context, host string, port int32) (net.Conn, error) {
 	n.mu.Lock()
 	_, isPod := n.pods[host]
+	kubelet := n.kubelet
 	n.mu.Unlock()
-	if isPod {
+	switch {
+	case isPod:
 		return n.dialPod(ctx, host, port)
+	case host != NodeName:
+		return n.dialService(ctx, host, port)
+	case kubelet == nil:
+		return nil, fmt.Errorf("dialing node %s: connection refused: no kubelet runs", host)
 	}
-	return n.dialService(ctx, host, port)
+	return kubelet.dial(ctx)
 }
 
 // listers says where Services and their endpoints are found at the moment.
@@ -221,7 +255,7 @@ func deref[T any](p *T, missing T) T {
 	return *p
 }
 
-// ServeHTTP serves kube-apiserver's CONNECT requests for the address of a Service or a pod.
+// ServeHTTP serves kube-apiserver's CONNECT requests for the address of a Service or a pod, or for the kubelet.
 func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodConnect {
 		http.Error(w, "only CONNECT is served here", http.StatusMethodNotAllowed)
