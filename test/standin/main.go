@@ -2,9 +2,11 @@
 // what the base name of its first argument says, kthena-controller-manager or kthena-router, so install it under these
 // names. Each takes that binary's flags, waits for its TLS files, loads them once and serves its webhook paths:
 //
-//   - a validating path refuses an object with the annotation kthena.test/refuse: "true";
+//   - a validating path refuses an object with the annotation kthena.test/refuse: "true", and one that breaks a rule of
+//     Kthena's, see validate;
 //   - a mutating path refuses one with kthena.test/refuse-mutation: "true", and writes its name into the annotation
-//     kthena.test/mutated-by of all others.
+//     kthena.test/mutated-by of all others;
+//   - /kthena.test/rubbish answers what is no review, and /kthena.test/slow does not answer.
 //
 // With --enable-webhook=false the controller-manager listens nowhere, and reads no file, like Kthena's.
 //

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,6 +17,12 @@ const (
 	refuseAnnotation         = "kthena.test/refuse"
 	refuseMutationAnnotation = "kthena.test/refuse-mutation"
 	mutatedByAnnotation      = "kthena.test/mutated-by"
+)
+
+// Paths for what a broken webhook does: one answers no review, one does not answer.
+const (
+	rubbishPath = "/kthena.test/rubbish"
+	slowPath    = "/kthena.test/slow"
 )
 
 // webhooks are the admission paths of Kthena v1.0.0, with the controller of kthena-controller-manager, or the program,
@@ -40,6 +47,11 @@ type webhook struct {
 func webhookHandler(owners ...string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", healthy)
+	mux.HandleFunc("POST "+rubbishPath, healthy)
+	mux.HandleFunc("POST "+slowPath, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // the server sees the client go only when it has read all
+		<-r.Context().Done()
+	})
 	for _, w := range webhooks {
 		if slices.Contains(owners, w.owner) {
 			mux.Handle("POST "+w.path, w)
@@ -99,6 +111,14 @@ func (h webhook) review(request *admissionv1.AdmissionRequest) (*admissionv1.Adm
 	}
 	response := &admissionv1.AdmissionResponse{UID: request.UID, Allowed: true}
 	if !h.mutating {
+		reason, err := validate(request.Object.Raw)
+		if err != nil {
+			return nil, err
+		}
+		if reason != "" {
+			response.Allowed = false
+			response.Result = &metav1.Status{Code: http.StatusForbidden, Message: reason}
+		}
 		return response, nil
 	}
 	var err error

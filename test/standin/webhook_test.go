@@ -124,3 +124,21 @@ func send(h http.Handler, path, body string) *httptest.ResponseRecorder {
 	h.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, path, strings.NewReader(body)))
 	return recorder
 }
+
+func TestValidate(t *testing.T) {
+	for sentence, c := range map[string]struct{ kind, spec, want string }{
+		"a name of an image with a blank, of a ModelBooster":       {"ModelBooster", `{"backend":{"workers":[{"image":"not an image"}]}}`, "image cannot contain spaces"},
+		"a name of an image with a blank, of a ModelServing":       {"ModelServing", `{"template":{"roles":[{"entryTemplate":{"spec":{"containers":[{"image":"not an image"}]}}}]}}`, "image cannot contain spaces"},
+		"two metrics of one name":                                  {"AutoscalingPolicy", `{"metrics":[{"name":"a"},{"name":"a"}]}`, "duplicate metric name a is not allowed"},
+		"a regular expression that is none":                        {"ModelRoute", `{"rules":[{"modelMatch":{"headers":{"x":{"regex":"("}}}}]}`, "error parsing regexp: missing closing ): `(`"},
+		"a selector without labels":                                {"ModelServer", `{"workloadSelector":{}}`, "labels must contain at least one label"},
+		"nothing of an empty spec, which the probe's objects have": {"ModelServer", `{}`, ""},
+		"nothing of a good name of an image":                       {"ModelBooster", `{"backend":{"workers":[{"image":"image"}]}}`, ""},
+	} {
+		t.Run("refuses "+sentence, func(t *testing.T) {
+			got, err := validate([]byte(`{"kind":"` + c.kind + `","spec":` + c.spec + `}`))
+			require.NoError(t, err)
+			assert.Equal(t, c.want, got)
+		})
+	}
+}
