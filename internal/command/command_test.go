@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
 
 // call runs the program and returns its exit code and what it printed.
@@ -110,6 +112,69 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		assert.Equal(t, exitUsage, code)
 		assert.Equal(t, "kthena-certgen: error: unknown command \"bootstrp\" for \"kthena-certgen\" (see 'kthena-certgen --help')\n", stderr)
 	})
+}
+
+func TestVerifyRefusesBadFlagsInOneLine(t *testing.T) {
+	t.Setenv("KUBECONFIG", "")
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	const hint = " (see 'kthena-certgen verify --help')\n"
+	for name, tc := range map[string]struct {
+		arg  string
+		want string
+	}{
+		"no namespace":                      {"--namespace=", "--namespace is required: name the namespace of the release" + hint},
+		"a malformed namespace":             {"--namespace=A_B", `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`},
+		"a malformed release":               {"--release=a/b", `--release "a/b" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
+		"a negative time":                   {"--warn-within=-1h", "--warn-within -1h0m0s is not allowed: use 0 or more" + hint},
+		"an unknown form":                   {"--output=xml", `--output "xml" is unknown: use table, json or yaml` + hint},
+		"no time at all":                    {"--timeout=0s", "--timeout 0s is not allowed: use more than 0" + hint},
+		"nothing to find the API server by": {"--release=r", "this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file" + hint},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := call(t, "verify", "--namespace=ns", tc.arg)
+			assert.Equal(t, exitUsage, code)
+			assert.Empty(t, stdout)
+			assert.True(t, strings.HasPrefix(stderr, "kthena-certgen: error: "+tc.want), "got: %s", stderr)
+			assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+		})
+	}
+}
+
+func TestTheVerdictOfVerifyIsTheExitCode(t *testing.T) {
+	broken := verify.Report{Release: "r", Namespace: "ns", Verdict: verify.VerdictBroken}
+	for name, tc := range map[string]struct {
+		report verify.Report
+		code   int
+		want   string
+	}{
+		"all is well":                  {verify.Report{Verdict: verify.VerdictOK}, exitDone, ""},
+		"a certificate expires soon":   {verify.Report{Release: "r", Verdict: verify.VerdictExpiring}, exitExpiring, "a certificate of release r expires soon: see the findings"},
+		"something is broken":          {broken, exitBroken, "release r is broken: see the findings"},
+		"not everything could be seen": {verify.Report{Release: "r", Namespace: "ns", Verdict: verify.VerdictOK, MissingRights: []string{"get secrets a", "list b"}}, exitFailed, "verifying release r in namespace ns was not possible in full: these rights are missing, grant them to whom the kubeconfig or the pod names: get secrets a, list b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := conclude(tc.report)
+			if tc.want == "" {
+				assert.NoError(t, err)
+				return
+			}
+			assert.EqualError(t, err, tc.want)
+			assert.Equal(t, tc.code, exitCode(runError{err}))
+		})
+	}
+	t.Run("broken counts for more than what could not be seen", func(t *testing.T) {
+		broken.MissingRights = []string{"get secrets a"}
+		assert.Equal(t, exitBroken, exitCode(runError{conclude(broken)}))
+	})
+}
+
+func TestVerifyPrintsJSONAndYAMLOfOneForm(t *testing.T) {
+	report := verify.Report{Schema: verify.Schema, Findings: []verify.Finding{{Code: verify.Stale, Remedy: "a && b"}}}
+	var asJSON, asYAML bytes.Buffer
+	require.NoError(t, (&verifyOptions{output: outputJSON}).print(&asJSON, report))
+	require.NoError(t, (&verifyOptions{output: outputYAML}).print(&asYAML, report))
+	assert.Contains(t, asJSON.String(), `"remedy": "a && b"`, "a command can be copied")
+	assert.YAMLEq(t, asJSON.String(), asYAML.String())
 }
 
 func TestHelpAndVersion(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
+	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
 
 // Exit codes. They are part of the interface; see the long help.
@@ -19,6 +20,9 @@ const (
 	exitUsage   = 2
 	exitRefused = 3
 	exitTimeout = 4
+	// Those of verify.
+	exitExpiring = 5
+	exitBroken   = 6
 )
 
 // runError marks an error that occurred while a command did its work. Every other error that cobra returns is about how
@@ -48,6 +52,7 @@ func Run(ctx context.Context, version string, args []string, stdout, stderr io.W
 func exitCode(err error) int {
 	var ran runError
 	var refused *secret.RefusedError
+	var verdict *verdictError
 	switch {
 	case err == nil:
 		return exitDone
@@ -55,6 +60,10 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &refused):
 		return exitRefused
+	case errors.As(err, &verdict) && verdict.verdict == verify.VerdictExpiring:
+		return exitExpiring
+	case errors.As(err, &verdict):
+		return exitBroken
 	case errors.Is(err, context.DeadlineExceeded):
 		return exitTimeout
 	default:
@@ -69,13 +78,15 @@ func New(version string) *cobra.Command {
 		Short: "Certificates for Kthena's admission webhooks and router",
 		Long: `kthena-certgen gives Kthena's admission webhooks and router their TLS certificates.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because a human must act, 4 timed out and worth another try.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because a human must act, 4 timed out and worth another try; of verify
+also: 5 a certificate expires soon, 6 something is broken.`,
 		Args:              cobra.NoArgs,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 	}
-	root.AddCommand(newBootstrapCommand(version), newCABundleCommand(version), newGenerateCommand(), newReleaseCommand(version), newVersionCommand(version))
+	root.AddCommand(newBootstrapCommand(version), newVerifyCommand(version), newGenerateCommand(), newCABundleCommand(version), newReleaseCommand(version),
+		newVersionCommand(version))
 	return root
 }

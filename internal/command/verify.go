@@ -1,0 +1,209 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+)
+
+const (
+	outputTable = "table"
+	outputJSON  = "json"
+	outputYAML  = "yaml"
+)
+
+// verifyOptions are the flags of verify; addFlags describes them.
+type verifyOptions struct {
+	release    string
+	namespace  string
+	warnWithin time.Duration
+	output     string
+	timeout    time.Duration
+	kubeconfig string
+}
+
+func newVerifyCommand(version string) *cobra.Command {
+	var o verifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Say whether the certificates of a release work, and what to do where they do not",
+		Long: `Verify looks at a release as it is, whatever its mode, and changes nothing. For every webhook entry of the release, and for
+the router where it serves TLS, it says whether
+
+  - the entry has a caBundle that can be used,
+  - the Service has pods that are ready,
+  - the certificate that each of them serves is trusted, by its CA, its names and its dates, as the API server verifies it,
+  - the Secret behind it is good, and who made it,
+  - the API server can call the webhook: it is asked to create an object that must be admitted and one that must be refused,
+    both in a dry run.
+
+In a pod it connects to the other pods directly, elsewhere through the API server as kubectl port-forward does.
+
+Each finding has a code, the object it is about, a sentence, and the command that repairs it or shows more. What is broken
+ends the program with exit code 6, a certificate that expires soon with 5; notices do not count.
+
+It needs the rights to list webhook configurations, and in the namespace to get Services, Deployments and Secrets, list
+EndpointSlices, create Kthena's objects and, from outside the cluster, create pods/portforward.`,
+		Example: `  kthena-certgen verify --namespace kthena-system
+
+  # For a script.
+  kthena-certgen verify --namespace kthena-system --warn-within 720h --output json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.validate(); err != nil {
+				return err
+			}
+			cfg, err := kube.Config(o.kubeconfig)
+			if err != nil {
+				return err
+			}
+			cfg.UserAgent = "kthena-certgen/" + version
+			if err := o.run(cmd.Context(), cfg, cmd.OutOrStdout()); err != nil {
+				return runError{err}
+			}
+			return nil
+		},
+	}
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+func (o *verifyOptions) addFlags(fs *pflag.FlagSet) {
+	fs.SortFlags = false
+	fs.StringVar(&o.namespace, "namespace", "", "namespace of the release (required)")
+	fs.StringVar(&o.release, "release", "kthena", "name of the Helm release")
+	fs.DurationVar(&o.warnWithin, "warn-within", 0, "remaining life below which a certificate expires soon; 0 is 30 days, or a tenth of its life where that is shorter")
+	fs.StringVar(&o.output, "output", outputTable, "form of the report: table, json or yaml")
+	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "limit for the whole run")
+	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account")
+}
+
+// validate reports the first flag that is wrong, by its name and with what is allowed.
+func (o *verifyOptions) validate() error {
+	switch {
+	case o.namespace == "":
+		return fmt.Errorf("--namespace is required: name the namespace of the release")
+	case len(validation.IsDNS1123Label(o.namespace)) > 0:
+		return fmt.Errorf("--namespace %q is not a namespace: %s", o.namespace, validation.IsDNS1123Label(o.namespace)[0])
+	case len(validation.IsDNS1123Subdomain(o.release)) > 0:
+		return fmt.Errorf("--release %q is not the name of a release: %s", o.release, validation.IsDNS1123Subdomain(o.release)[0])
+	case o.warnWithin < 0:
+		return fmt.Errorf("--warn-within %s is not allowed: use 0 or more", o.warnWithin)
+	case !slices.Contains([]string{outputTable, outputJSON, outputYAML}, o.output):
+		return fmt.Errorf("--output %q is unknown: use table, json or yaml", o.output)
+	case o.timeout <= 0:
+		return fmt.Errorf("--timeout %s is not allowed: use more than 0", o.timeout)
+	}
+	return nil
+}
+
+func (o *verifyOptions) run(ctx context.Context, cfg *rest.Config, stdout io.Writer) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("timed out after %s: %w", o.timeout, context.DeadlineExceeded))
+	defer cancel()
+	raw, err := kube.NewRaw(cfg, time.Now)
+	if err != nil {
+		return err
+	}
+	v := &verify.Verifier{API: raw, Release: o.release, Namespace: o.namespace, WarnWithin: o.warnWithin, Now: time.Now}
+	if kube.InPod(o.kubeconfig) {
+		v.Dialer = &kube.PodNetwork{}
+	} else if v.Dialer, err = kube.NewPortForward(cfg, raw); err != nil {
+		return err
+	}
+	report, err := v.Run(ctx)
+	if err != nil {
+		return o.explain(ctx, cfg.Host, err)
+	}
+	if err := o.print(stdout, report); err != nil {
+		return fmt.Errorf("printing the report: %w", err)
+	}
+	return conclude(report)
+}
+
+// explain says what to do about an error that ended the run.
+func (o *verifyOptions) explain(ctx context.Context, host string, err error) error {
+	var answered apierrors.APIStatus
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("verifying release %s: %w; the last request: %w", o.release, context.Cause(ctx), err)
+	case errors.Is(err, verify.ErrNothing):
+		return fmt.Errorf("verifying release %s: %w", o.release, err)
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("verifying release %s: the API server %s does not accept the credentials of the kubeconfig, renew them: %w", o.release, host, err)
+	case errors.As(err, &answered):
+		return fmt.Errorf("verifying release %s: %w", o.release, err)
+	}
+	return fmt.Errorf("verifying release %s: the API server %s cannot be reached, check the kubeconfig and whether it runs: %w", o.release, host, err)
+}
+
+// verdictError says that a report is not good.
+type verdictError struct {
+	verdict verify.Verdict
+	message string
+}
+
+func (e *verdictError) Error() string { return e.message }
+
+// conclude is the error that a report comes to, nil when all is well.
+func conclude(r verify.Report) error {
+	var parts []string
+	switch r.Verdict {
+	case verify.VerdictBroken:
+		parts = append(parts, fmt.Sprintf("release %s is broken: see the findings", r.Release))
+	case verify.VerdictExpiring:
+		parts = append(parts, fmt.Sprintf("a certificate of release %s expires soon: see the findings", r.Release))
+	}
+	if len(r.MissingRights) > 0 {
+		parts = append(parts, fmt.Sprintf("verifying release %s in namespace %s was not possible in full: these rights are missing, grant them to whom the kubeconfig or the pod names: %s", r.Release, r.Namespace, strings.Join(r.MissingRights, ", ")))
+	}
+	switch {
+	case len(parts) == 0:
+		return nil
+	case r.Verdict == verify.VerdictOK:
+		return errors.New(parts[0])
+	}
+	return &verdictError{r.Verdict, strings.Join(parts, "; ")}
+}
+
+func (o *verifyOptions) print(w io.Writer, r verify.Report) error {
+	var text []byte
+	var err error
+	switch o.output {
+	case outputJSON:
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false) // commands hold ampersands
+		return encoder.Encode(r)
+	case outputYAML:
+		text, err = yaml.Marshal(r)
+	default:
+		text = r.Table(coloured(w))
+	}
+	if err == nil {
+		_, err = w.Write(text)
+	}
+	return err
+}
+
+// coloured reports whether w is a terminal whose user has not asked for no colours (https://no-color.org).
+func coloured(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(file.Fd()))
+}

@@ -1,0 +1,36 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+)
+
+// InPod reports whether Config takes the pod's service account, when it is given the same kubeconfig.
+func InPod(kubeconfig string) bool {
+	return kubeconfig == "" && os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == ""
+}
+
+// PodNetwork connects to pods and Services directly, from a pod.
+type PodNetwork struct {
+	dialer net.Dialer
+}
+
+// DialEndpoint implements verify.Dialer.
+func (n *PodNetwork) DialEndpoint(ctx context.Context, _ string, e verify.Endpoint) (net.Conn, error) {
+	return n.dialer.DialContext(ctx, "tcp", net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
+}
+
+// DialService implements verify.Dialer. A headless Service has no address of its own.
+func (n *PodNetwork) DialService(ctx context.Context, clusterIP string, port int) (net.Conn, error) {
+	if net.ParseIP(clusterIP) == nil {
+		return nil, errors.ErrUnsupported
+	}
+	return n.dialer.DialContext(ctx, "tcp", net.JoinHostPort(clusterIP, strconv.Itoa(port)))
+}

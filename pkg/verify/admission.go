@@ -1,0 +1,250 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// asked is a resource and the entries that are called when one of it is created.
+type asked struct {
+	group, version, resource string
+	entries                  []*entry
+}
+
+// resources are those that the entries are for, by the first rule of each: the chart's entries have one.
+func resources(entries []*entry) []*asked {
+	var found []*asked
+	byName := map[string]*asked{}
+	for _, e := range entries {
+		if len(e.rules) == 0 || len(e.rules[0].APIGroups) == 0 || len(e.rules[0].APIVersions) == 0 || len(e.rules[0].Resources) == 0 {
+			continue
+		}
+		a := &asked{group: e.rules[0].APIGroups[0], version: e.rules[0].APIVersions[0], resource: e.rules[0].Resources[0]}
+		key := a.group + "/" + a.version + "/" + a.resource
+		if byName[key] == nil {
+			byName[key] = a
+			found = append(found, a)
+		}
+		byName[key].entries = append(byName[key].entries, e)
+	}
+	return found
+}
+
+// ask has the API server call the entries of a resource, by dry-run creates: of an object that must be admitted and of
+// one that must be refused. An object that is refused where it need not be is an answer, too.
+func (v *Verifier) ask(ctx context.Context, a *asked) error {
+	s, err := v.sampleOf(ctx, a)
+	if err != nil || s == nil {
+		return err
+	}
+	answers := make([]answer, 2)
+	group := newGroup()
+	for i, spec := range []string{s.valid, s.invalid} {
+		if spec == "" {
+			continue
+		}
+		group.run(func() (err error) {
+			answers[i], err = v.create(ctx, a, s.kind, spec)
+			return err
+		})
+	}
+	if err := group.wait(); err != nil {
+		return err
+	}
+	admitted := v.admit(a, answers[0])
+	if s.invalid != "" {
+		v.refuse(a, answers[1], admitted)
+	}
+	return nil
+}
+
+// answer is what the API server made of one create.
+type answer struct {
+	asked bool // whether it was sent, and permitted
+	// denied and failed are the names of webhooks, of this release or not: the one that refused the object, and the one
+	// that could not be called, for cause.
+	denied, failed, cause string
+	// missing is whether the API server lacks the kind, invalid whether the object does not fit its schema.
+	missing, invalid bool
+	// other is why the object was refused, when it was for none of these reasons.
+	other string
+}
+
+// create sends one object.
+func (v *Verifier) create(ctx context.Context, a *asked, kind, spec string) (answer, error) {
+	o := map[string]any{
+		"apiVersion": a.group + "/" + a.version,
+		"kind":       kind,
+		"metadata":   map[string]string{"generateName": "kthena-certgen-verify-"},
+		"spec":       json.RawMessage(spec),
+	}
+	path := fmt.Sprintf("/apis/%s/%s/namespaces/%s/%s", a.group, a.version, v.Namespace, a.resource)
+	err := v.API.DryRunCreate(ctx, path, o)
+	if err == nil {
+		return answer{asked: true}, nil
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return answer{}, fmt.Errorf("creating one of %s in a dry run: %w", a.resource, err)
+	}
+	text := err.Error()
+	answered := answer{asked: true}
+	switch {
+	case quoted(text, "admission webhook ", " denied the request", &answered.denied):
+	case quoted(text, "failed calling webhook ", "", &answered.failed):
+		_, answered.cause, _ = strings.Cut(text, fmt.Sprintf("failed calling webhook %q: ", answered.failed))
+		answered.cause = strings.TrimPrefix(answered.cause, "failed to call webhook: ")
+	case apierrors.IsForbidden(err) && strings.Contains(text, "cannot create resource"):
+		v.forbidden(err, "create", a.resource+"."+a.group, "")
+		return answer{}, nil
+	case apierrors.IsNotFound(err) && strings.HasPrefix(text, "namespaces "):
+		return answer{}, fmt.Errorf("creating one of %s in a dry run: %w", a.resource, err)
+	case apierrors.IsNotFound(err):
+		answered.missing = true
+	case apierrors.IsInvalid(err):
+		answered.invalid = true
+		answered.other = text
+	default:
+		answered.other = text
+	}
+	return answered, nil
+}
+
+// quoted finds the name in quotes between two texts.
+func quoted(text, before, after string, name *string) bool {
+	_, rest, ok := strings.Cut(text, before+`"`)
+	if !ok {
+		return false
+	}
+	found, rest, ok := strings.Cut(rest, `"`)
+	if !ok || !strings.HasPrefix(rest, after) {
+		return false
+	}
+	*name = found
+	return true
+}
+
+// admit takes note of what became of the object that must be admitted, and reports whether it was.
+func (v *Verifier) admit(a *asked, got answer) bool {
+	if !got.asked {
+		return false
+	}
+	ours, rest := a.split(got)
+	kind := a.resource + "." + a.group
+	switch {
+	case got.missing:
+		v.find(KindMissing, "kind of "+kind, "kubectl get crd "+kind, "the API server does not serve %s/%s %s, so the webhooks for it are never called: install Kthena's CRDs", a.group, a.version, a.resource)
+	case ours != nil && got.failed != "":
+		ours.failure = got.cause
+	case ours != nil:
+		ours.Admission = Answered
+		fallthrough
+	case got.invalid:
+		// The object came past those that mutate.
+		for _, e := range rest {
+			if e.mutates && !e.ignores {
+				e.Admission = Answered
+			}
+		}
+		if ours == nil {
+			v.unknown(a, got, func(e *entry) bool { return !e.mutates })
+		}
+	case got.denied+got.failed+got.other != "":
+		v.unknown(a, got, func(*entry) bool { return true })
+	default:
+		for _, e := range rest {
+			// Where failures are ignored, that an object is admitted says nothing.
+			if !e.ignores {
+				e.Admission = Answered
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// refuse takes note of what became of the object that must be refused.
+func (v *Verifier) refuse(a *asked, got answer, admitted bool) {
+	ours, rest := a.split(got)
+	switch {
+	case !got.asked || got.missing:
+	case ours != nil && got.failed != "":
+		ours.failure = got.cause
+	case ours != nil:
+		ours.Admission = Answered
+		if admitted {
+			ours.Admission = AnsweredBoth
+		}
+	case got.denied+got.failed+got.other != "":
+	default:
+		for _, e := range rest {
+			switch {
+			case e.mutates:
+			case e.ignores:
+				v.find(NotEnforced, e.object(), v.logsRemedy(e.component), "the API server admitted an object that it must refuse, and its failurePolicy is Ignore: the call may have failed")
+			case e.Admission == Answered:
+				v.find(NotRefused, e.object(), v.logsRemedy(e.component), "it admitted an object that Kthena v1.0.0 refuses")
+			}
+		}
+	}
+}
+
+// split is the entry of the release that an answer is about, nil when there is none, and the others.
+func (a *asked) split(got answer) (ours *entry, rest []*entry) {
+	for _, e := range a.entries {
+		if name := got.denied + got.failed; name == e.Name {
+			ours = e
+			continue
+		}
+		rest = append(rest, e)
+	}
+	return ours, rest
+}
+
+// unknown reports that something else decided before some entries were called.
+func (v *Verifier) unknown(a *asked, got answer, of func(*entry) bool) {
+	var names []string
+	for _, e := range a.entries {
+		if of(e) {
+			names = append(names, e.Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	why := got.other
+	switch {
+	case got.denied != "":
+		why = fmt.Sprintf("webhook %q, which is not of this release, denied the request", got.denied)
+	case got.failed != "":
+		why = fmt.Sprintf("webhook %q, which is not of this release, could not be called: %s", got.failed, got.cause)
+	}
+	v.find(Unknown, "webhook "+strings.Join(names, ", "), "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies", "whether the API server can call it is not known: %s", why)
+}
+
+// kindOf asks the API server for the kind of a resource, empty when it does not serve it.
+func (v *Verifier) kindOf(ctx context.Context, a *asked) (string, error) {
+	var served struct {
+		Resources []struct {
+			Name string `json:"name"`
+			Kind string `json:"kind"`
+		} `json:"resources"`
+	}
+	err := v.API.Get(ctx, "/apis/"+a.group+"/"+a.version, url.Values{}, &served)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return "", fmt.Errorf("asking for the kinds of %s/%s: %w", a.group, a.version, err)
+	}
+	for _, r := range served.Resources {
+		if r.Name == a.resource {
+			return r.Kind, nil
+		}
+	}
+	v.admit(a, answer{asked: true, missing: true})
+	return "", nil
+}

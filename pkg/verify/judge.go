@@ -1,0 +1,175 @@
+package verify
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// judge compares what an entry trusts with what its server's endpoints serve. An entry that trusts none of them is at
+// fault itself; a pod that alone is not trusted is.
+func (v *Verifier) judge(e *entry) {
+	s := e.server
+	if len(e.cas) == 0 || len(s.served) == 0 {
+		v.judgeCall(e)
+		return
+	}
+	var until *time.Time
+	refused := map[Code][]served{}
+	details := map[Code]string{}
+	for _, shown := range s.served {
+		o := verifyChain(shown.chain, e.cas, s.name(v), v.now())
+		if o.code != "" {
+			refused[o.code] = append(refused[o.code], shown)
+			details[o.code] = o.detail
+			continue
+		}
+		if until == nil || o.notAfter.Before(*until) {
+			until = &o.notAfter
+		}
+	}
+	for code, shown := range refused {
+		switch {
+		case code == Untrusted && len(shown) == len(s.served):
+			if !e.broken {
+				v.find(code, e.object(), v.trustRemedy(e.component), "no CA in its caBundle (%s) has signed the certificate %s that Service %s serves%s",
+					fingerprints(e.cas), short(shown[0].chain[0]), s.Name, s.from(shown[0].chain[0]))
+			}
+		case len(shown) == len(s.served):
+			v.find(code, s.object(v), v.renewRemedy(s), "the certificate %s that it serves %s", short(shown[0].chain[0]), details[code])
+		default:
+			for _, one := range shown {
+				v.find(code, one.endpoint.object(v), v.podRemedy(one.endpoint), "the certificate %s that it serves behind Service %s %s", short(one.chain[0]), s.Name, details[code])
+			}
+		}
+		e.broken = true
+	}
+	if len(refused) == 0 {
+		e.NotAfter = until
+	}
+	v.judgeCall(e)
+}
+
+// judgeCall reports a call that failed for a reason that nothing else explains.
+func (v *Verifier) judgeCall(e *entry) {
+	if e.failure == "" {
+		return
+	}
+	e.Admission = Failed
+	switch {
+	case e.broken:
+	case len(e.server.served) > 0 && unreached(e.failure):
+		v.find(CallFailed, e.object(), fmt.Sprintf("kubectl get networkpolicies --namespace %s", v.Namespace),
+			"the API server cannot reach it at Service %s, whose pods answer here, so a network policy or a firewall may be between them: %s", e.Server, e.failure)
+	default:
+		v.find(CallFailed, e.object(), v.logsRemedy(e.component), "the API server cannot call it at Service %s: %s", e.Server, e.failure)
+	}
+}
+
+// unreached reports whether a call failed before the webhook got it, by the words of Go's net package and of the
+// API server's own network proxy.
+func unreached(failure string) bool {
+	return slices.ContainsFunc([]string{"connection refused", "i/o timeout", "no route to host", "dial tcp", "proxy error", ": EOF"}, func(text string) bool {
+		return strings.Contains(failure, text)
+	})
+}
+
+// judgeServer looks at a server by itself: how long it will do, and whether its pods serve what the Secret holds.
+func (v *Verifier) judgeServer(s *server, entries []*entry) {
+	v.judgeRouter(s)
+	refused := v.judgeSecret(s)
+	for _, shown := range s.served {
+		leaf := shown.chain[0]
+		if !refused && s.checked.OK() && s.checked.Leaf != nil && !leaf.Equal(s.checked.Leaf) && !s.untrusted(v, shown) {
+			v.find(Stale, shown.endpoint.object(v), v.restartRemedy(s.Deployment), "it serves certificate %s, Secret %s holds %s: it started before the Secret changed", short(leaf), s.Secret.Name, short(s.checked.Leaf))
+		}
+	}
+	v.judgeLife(s, entries)
+}
+
+// untrusted reports whether an entry, or a client of the router, refuses what an endpoint serves.
+func (s *server) untrusted(v *Verifier, shown served) bool {
+	for _, e := range s.entries {
+		if verifyChain(shown.chain, e.cas, s.name(v), v.now()).code != "" {
+			return true
+		}
+	}
+	return len(s.entries) == 0 && verifyChain(shown.chain, s.checked.CAs, "", v.now()).code != ""
+}
+
+// judgeSecret reports whether the API server will refuse the certificate of the Secret when pods start to serve it. In auto
+// mode a pod that starts makes the API server trust it first.
+func (v *Verifier) judgeSecret(s *server) (refused bool) {
+	if v.report.Mode == Auto || !s.checked.OK() || s.checked.Leaf == nil {
+		return false
+	}
+	for _, shown := range s.served {
+		if shown.chain[0].Equal(s.checked.Leaf) {
+			return false // it is served, and judged as such
+		}
+	}
+	for _, e := range s.entries {
+		chain := chainOf(s)
+		if len(e.cas) > 0 && verifyChain(chain, e.cas, s.name(v), v.now()).code == Untrusted {
+			v.find(SecretUntrusted, "Secret "+v.Namespace+"/"+s.Secret.Name, v.trustRemedy(s.Deployment), "its certificate %s was signed by no CA in the caBundle of %s (%s)", short(s.checked.Leaf), e.Name, fingerprints(e.cas))
+			refused = true
+		}
+	}
+	return refused
+}
+
+// judgeLife finds certificates that end soon: once for each, with all that serve it.
+func (v *Verifier) judgeLife(s *server, entries []*entry) {
+	ends := map[string]bool{}
+	tell := func(object string, leaf *x509.Certificate, end time.Time) {
+		if key := leaf.SerialNumber.String(); !ends[key] && v.soon(leaf, end) {
+			ends[key] = true
+			v.find(ExpiresSoon, object, v.renewRemedy(s), "the certificate %s of Service %s stops being trusted on %s: %s are left", short(leaf), s.Name, date(end), left(end.Sub(v.now())))
+		}
+	}
+	for _, shown := range s.served {
+		for _, e := range entries {
+			if e.server != s {
+				continue
+			}
+			if o := verifyChain(shown.chain, e.cas, s.name(v), v.now()); o.code == "" {
+				tell(s.holder(v, shown), shown.chain[0], o.notAfter)
+			}
+		}
+		if len(s.entries) == 0 {
+			if o := verifyChain(shown.chain, s.checked.CAs, "", v.now()); o.code == "" {
+				tell(s.holder(v, shown), shown.chain[0], o.notAfter)
+			}
+		}
+	}
+	if s.checked.OK() && s.checked.Leaf != nil {
+		tell("Secret "+v.Namespace+"/"+s.Secret.Name, s.checked.Leaf, s.checked.NotAfter)
+	}
+}
+
+// holder is what a certificate that is served comes from: the Secret, or a pod that goes on with an older one.
+func (s *server) holder(v *Verifier, shown served) string {
+	if s.checked.Leaf != nil && shown.chain[0].Equal(s.checked.Leaf) {
+		return "Secret " + v.Namespace + "/" + s.Secret.Name
+	}
+	return shown.endpoint.object(v)
+}
+
+// from names the Secret that holds a certificate, for a sentence about it.
+func (s *server) from(leaf *x509.Certificate) string {
+	if s.checked.Leaf != nil && leaf.Equal(s.checked.Leaf) {
+		return " from Secret " + s.Secret.Name
+	}
+	return ""
+}
+
+// fingerprints are short forms of those of certs.
+func fingerprints(certs []*x509.Certificate) string {
+	texts := make([]string, 0, len(certs))
+	for _, c := range certs {
+		texts = append(texts, short(c))
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,74 @@
+package verify
+
+import (
+	"context"
+	"crypto/x509"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+// The names of the router's Deployment and Service, and the port of the Service.
+const (
+	routerName = "kthena-router"
+	routerPort = 80
+)
+
+// findRouter returns the router's server, nil when it serves no TLS.
+func (v *Verifier) findRouter(ctx context.Context) (*server, error) {
+	var d deployment
+	found, _, err := v.get(ctx, "/apis/apps/v1", "deployments", routerName, nil, &d)
+	if err != nil || !found {
+		return nil, err
+	}
+	s := &server{Server: Server{Name: routerName, Deployment: routerName, Port: routerPort, Endpoints: []Endpoint{}}, folder: routerFolder}
+	if s.Secret.Name, s.dnsNames = d.Spec.Template.Spec.mounted(routerFolder); s.Secret.Name == "" {
+		return nil, nil
+	}
+	if v.report.Mode == "" && len(s.dnsNames) > 0 {
+		v.report.Mode = Auto
+	}
+	return s, nil
+}
+
+// judgeRouter compares what the router serves with what its clients trust: the CA of its Secret, by the names that the
+// certificate must be for.
+func (v *Verifier) judgeRouter(s *server) {
+	if len(s.entries) > 0 || s.stored == nil {
+		return
+	}
+	cas := s.checked.CAs
+	refused := false
+	for _, shown := range s.served {
+		names := s.dnsNames
+		if len(names) == 0 && s.checked.Leaf != nil {
+			names = s.checked.Leaf.DNSNames
+		}
+		for _, name := range append([]string{""}, names...) {
+			o := verifyChain(shown.chain, cas, name, v.now())
+			if o.code == "" {
+				if s.NotAfter == nil || o.notAfter.Before(*s.NotAfter) {
+					s.NotAfter = &o.notAfter
+				}
+				continue
+			}
+			refused = true
+			object, remedy := s.object(v), v.renewRemedy(s)
+			if len(s.served) > 1 || o.code == Untrusted {
+				object, remedy = shown.endpoint.object(v), v.podRemedy(shown.endpoint)
+			}
+			v.find(o.code, object, remedy, "the certificate %s that the router serves %s: Secret %s says who its clients trust", short(shown.chain[0]), o.detail, s.Secret.Name)
+			break
+		}
+	}
+	if refused {
+		s.NotAfter = nil
+	}
+}
+
+// chainOf is what pods that start would serve.
+func chainOf(s *server) []*x509.Certificate {
+	chain, _ := gen.ParseCertificates(s.stored.Data[corev1.TLSCertKey])
+	return chain
+}
