@@ -104,13 +104,14 @@ func renderOptions(t *testing.T, o helm.RenderOptions) []object {
 	return decode(t, rendered)
 }
 
-// decode reads every document as the type that its kind names. An unknown or doubled field is an error. cert-manager's
+// decode reads every document, hooks too, as the type that its kind names. An unknown or doubled field is an error. cert-manager's
 // types are not in client-go: a test that asks its CRDs has to say what their fields are.
 func decode(t *testing.T, rendered helm.Rendered) []object {
 	t.Helper()
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
-	objects := make([]object, 0, len(rendered.Documents))
-	for _, d := range rendered.Documents {
+	documents := rendered.All()
+	objects := make([]object, 0, len(documents))
+	for _, d := range documents {
 		if strings.HasPrefix(d.YAML, "apiVersion: "+certManagerGroup+"/") {
 			content, err := yaml.YAMLToJSONStrict([]byte(d.YAML))
 			require.NoError(t, err, "%s\n%s", d.Source, d.YAML)

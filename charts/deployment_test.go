@@ -138,10 +138,10 @@ func TestEveryObjectCarriesTheLabels(t *testing.T) {
 				assert.Equal(t, "kthena", labels["app.kubernetes.io/name"], identity(o))
 				assert.Equal(t, c.options.Release, labels["app.kubernetes.io/instance"], identity(o))
 				assert.Equal(t, "v1.0.0", labels["app.kubernetes.io/version"], identity(o))
-				assert.Contains(t, []string{"kthena-registry", "kthena-workload", "kthena-router"}, labels["app.kubernetes.io/component"], identity(o))
+				assert.Contains(t, []string{"kthena-registry", "kthena-workload", "kthena-router", "kthena-verify"}, labels["app.kubernetes.io/component"], identity(o))
 				assert.Equal(t, "kthena", labels["app.kubernetes.io/part-of"], identity(o))
 				assert.Equal(t, "Helm", labels["app.kubernetes.io/managed-by"], identity(o))
-				assert.Regexp(t, `^(registry|workload|networking)-0\.1\.0$`, labels["helm.sh/chart"], identity(o))
+				assert.Regexp(t, `^(kthena|registry|workload|networking)-0\.1\.0$`, labels["helm.sh/chart"], identity(o))
 			}
 		})
 	}

@@ -77,12 +77,18 @@ func usesCertgen(objects []object) bool {
 			}
 		}
 	}
+	// The pod of helm test reads the same in every mode.
+	const helmTest = "kthena-verify"
 	var granted []string
 	for _, r := range all[*rbacv1.Role](objects) {
-		granted = append(granted, rules(r.Rules)...)
+		if r.Name != helmTest {
+			granted = append(granted, rules(r.Rules)...)
+		}
 	}
 	for _, r := range all[*rbacv1.ClusterRole](objects) {
-		granted = append(granted, rules(r.Rules)...)
+		if r.Name != helmTest {
+			granted = append(granted, rules(r.Rules)...)
+		}
 	}
 	text := strings.Join(granted, "\n")
 	return strings.Contains(text, "secrets") || strings.Contains(text, admissionv1.GroupName)

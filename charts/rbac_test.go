@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 )
@@ -45,6 +44,22 @@ func certgenSecretRules(secret string) []string {
 	return []string{"core secrets: create", "core secrets [" + secret + "]: get update delete", "core events: create"}
 }
 
+// What the pod of helm test needs in the namespace, besides trying to create Kthena's objects. The arguments are names.
+func verifyRules(services, deployments, secrets string) []string {
+	return []string{
+		"core services [" + services + "]: get",
+		"discovery.k8s.io endpointslices: list",
+		"apps deployments [" + deployments + "]: get",
+		"core secrets [" + secrets + "]: get",
+	}
+}
+
+var (
+	createRegistry   = []string{"workload.serving.volcano.sh modelboosters,autoscalingpolicies: create"}
+	createWorkload   = []string{"workload.serving.volcano.sh modelservings: create"}
+	createNetworking = []string{"networking.serving.volcano.sh modelroutes,modelservers: create"}
+)
+
 func TestRightsAreTheLeast(t *testing.T) {
 	const (
 		three = `{registry: {controllerManager: {replicas: 3}}, workload: {controllerManager: {replicas: 3}}, networking: {kthenaRouter: {replicas: 3}}}`
@@ -53,6 +68,7 @@ func TestRightsAreTheLeast(t *testing.T) {
 
 		patchMutating   = "admissionregistration.k8s.io mutatingwebhookconfigurations "
 		patchValidating = "admissionregistration.k8s.io validatingwebhookconfigurations "
+		listWebhooks    = "admissionregistration.k8s.io mutatingwebhookconfigurations,validatingwebhookconfigurations: list"
 		readConfigMap   = "core configmaps [model-booster-controller-config]: get"
 	)
 	registryCertgen := []string{
@@ -130,6 +146,21 @@ func TestRightsAreTheLeast(t *testing.T) {
 			}, routerCertgen),
 			certgenSecretRules("networking-webhook-certs-auto"),
 		},
+		{
+			"helm test by default", "{}", "kthena-verify", []string{listWebhooks},
+			slices.Concat(verifyRules("registry-webhook workload-webhook networking-webhook", "kthena-router kthena-registry kthena-workload",
+				"registry-webhook-certs-auto workload-webhook-certs-auto networking-webhook-certs-auto"), createRegistry, createWorkload, createNetworking),
+		},
+		{
+			"helm test in cert-manager mode with TLS at the router", certManager, "kthena-verify", []string{listWebhooks},
+			slices.Concat(verifyRules("registry-webhook workload-webhook networking-webhook kthena-router", "kthena-router kthena-registry kthena-workload",
+				"registry-webhook-certs workload-webhook-certs networking-webhook-certs kthena-router-tls"), createRegistry, createWorkload, createNetworking),
+		},
+		{
+			"helm test of one subchart", "{registry: {enabled: false}, networking: {enabled: false}}", "kthena-verify", []string{listWebhooks},
+			slices.Concat(verifyRules("workload-webhook", "kthena-router kthena-workload", "workload-webhook-certs-auto"), createWorkload),
+		},
+		{"helm test where nothing serves TLS", webhooksOff, "kthena-verify", nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			objects := render(t, c.values)
@@ -195,9 +226,9 @@ func TestEveryRoleIsBoundAndEveryPodHasAnAccountOfItsOwn(t *testing.T) {
 				assert.True(t, bound["Role/"+r.Name], r.Name)
 				assert.NotEmpty(t, r.Rules, r.Name)
 			}
-			for _, d := range all[*appsv1.Deployment](objects) {
-				assert.Equal(t, d.Name, d.Spec.Template.Spec.ServiceAccountName)
-				named[*corev1.ServiceAccount](t, objects, d.Name)
+			for name, pod := range pods(objects) {
+				assert.Equal(t, name, pod.Spec.ServiceAccountName)
+				named[*corev1.ServiceAccount](t, objects, name)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,10 +26,9 @@ func TestEveryPodPassesPodSecurityRestricted(t *testing.T) {
 	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
 	for _, c := range cases(t) {
 		t.Run(c.name, func(t *testing.T) {
-			for _, d := range all[*appsv1.Deployment](renderOptions(t, c.options)) {
-				pod := d.Spec.Template
+			for name, pod := range pods(renderOptions(t, c.options)) {
 				result := policy.AggregateCheckResults(evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec))
-				assert.True(t, result.Allowed, "%s: %s", d.Name, result.ForbiddenDetail())
+				assert.True(t, result.Allowed, "%s: %s", name, result.ForbiddenDetail())
 			}
 		})
 	}
@@ -37,8 +37,8 @@ func TestEveryPodPassesPodSecurityRestricted(t *testing.T) {
 func TestEveryContainerHasAReadOnlyRootAndRunsAs65532(t *testing.T) {
 	for _, c := range cases(t) {
 		t.Run(c.name, func(t *testing.T) {
-			for _, d := range all[*appsv1.Deployment](renderOptions(t, c.options)) {
-				pod := d.Spec.Template.Spec
+			for _, template := range pods(renderOptions(t, c.options)) {
+				pod := template.Spec
 				require.NotNil(t, pod.SecurityContext.RunAsUser)
 				assert.EqualValues(t, 65532, *pod.SecurityContext.RunAsUser)
 				assert.EqualValues(t, 65532, *pod.SecurityContext.FSGroup, "the server reads files that the init container has written")
@@ -50,6 +50,18 @@ func TestEveryContainerHasAReadOnlyRootAndRunsAs65532(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pods are those of the Deployments and of `helm test`, by name.
+func pods(objects []object) map[string]corev1.PodTemplateSpec {
+	byName := map[string]corev1.PodTemplateSpec{}
+	for _, d := range all[*appsv1.Deployment](objects) {
+		byName[d.Name] = d.Spec.Template
+	}
+	for _, p := range all[*corev1.Pod](objects) {
+		byName[p.Name] = corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}
+	}
+	return byName
 }
 
 func TestNoManifestHoldsAPrivateKey(t *testing.T) {
@@ -85,12 +97,15 @@ var comment = regexp.MustCompile(`(?s)\{\{-?\s*/\*.*?\*/\s*-?\}\}`)
 
 func TestTemplatesUseNoFunctionWhoseResultChanges(t *testing.T) {
 	action := regexp.MustCompile(`(?s)\{\{.*?\}\}`)
+	hook := regexp.MustCompile(`helm\.sh/hook: *(.*)`)
 	files := templates(t)
 	require.NotEmpty(t, files)
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		require.NoError(t, err)
-		assert.NotContains(t, string(content), "helm.sh/hook", "%s", file)
+		for _, event := range hook.FindAllStringSubmatch(string(content), -1) {
+			assert.Equal(t, "test", event[1], "%s", file)
+		}
 		for _, code := range action.FindAllString(comment.ReplaceAllString(string(content), ""), -1) {
 			assert.NotRegexp(t, impure, code, "%s", file)
 		}
@@ -102,7 +117,7 @@ func templates(t *testing.T) []string {
 	t.Helper()
 	var files []string
 	require.NoError(t, filepath.WalkDir(umbrella, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && filepath.Base(filepath.Dir(path)) == "templates" {
+		if err == nil && !entry.IsDir() && slices.Contains([]string{"templates", "tests"}, filepath.Base(filepath.Dir(path))) {
 			files = append(files, path)
 		}
 		return err

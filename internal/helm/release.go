@@ -2,8 +2,9 @@ package helm
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
+	"io"
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
@@ -123,25 +124,22 @@ func (c *Client) Rollback(name string, revision int, o ReleaseOptions) (Release,
 	return summary(rel), nil
 }
 
-// Test runs the tests of a release, as `helm test` does, and returns their names.
-func (c *Client) Test(name string, timeout time.Duration) ([]string, error) {
+// Test runs the tests of a release, as `helm test --logs` does, and writes the logs of their pods, whether they succeed or not.
+func (c *Client) Test(name string, logs io.Writer, o ReleaseOptions) error {
 	cfg, err := c.configuration()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	test := action.NewReleaseTesting(cfg)
-	test.Namespace, test.Timeout = c.namespace, timeout
+	test.Namespace, test.Timeout = c.namespace, o.timeout()
 	rel, err := test.Run(name)
+	if rel != nil {
+		err = errors.Join(err, test.GetPodLogs(logs, rel))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("testing release %s/%s: %w", c.namespace, name, err)
+		return fmt.Errorf("testing release %s/%s: %w", c.namespace, name, err)
 	}
-	var tests []string
-	for _, h := range rel.Hooks {
-		if slices.Contains(h.Events, release.HookTest) {
-			tests = append(tests, h.Name)
-		}
-	}
-	return tests, nil
+	return nil
 }
 
 // Uninstall deletes a release with everything that it holds.

@@ -41,19 +41,35 @@ type Document struct {
 	YAML string
 }
 
+// Hook is a rendered object that Helm applies when something happens.
+type Hook struct {
+	Document
+	// Events are Helm's words for when, such as test.
+	Events []string
+}
+
 // Rendered is what `helm template` makes of a chart.
 type Rendered struct {
 	// Documents are in the order in which Helm would apply them.
 	Documents []Document
-	// Hooks are the names of hooks and of `helm test` pods.
-	Hooks []string
+	// Hooks are what Helm runs at certain events instead, the pods of `helm test` among them.
+	Hooks []Hook
 	Notes string
 }
 
-// Manifest is all documents as one YAML stream.
+// All are the documents, then those of the hooks.
+func (r Rendered) All() []Document {
+	all := slices.Clone(r.Documents)
+	for _, h := range r.Hooks {
+		all = append(all, h.Document)
+	}
+	return all
+}
+
+// Manifest is all documents and hooks as one YAML stream.
 func (r Rendered) Manifest() string {
 	var b strings.Builder
-	for _, d := range r.Documents {
+	for _, d := range r.All() {
 		fmt.Fprintf(&b, "---\n# Source: %s\n%s\n", d.Source, d.YAML)
 	}
 	return b.String()
@@ -82,7 +98,11 @@ func Render(path string, o RenderOptions) (Rendered, error) {
 	}
 	rendered := Rendered{Documents: documents(rel.Manifest), Notes: rel.Info.Notes}
 	for _, h := range rel.Hooks {
-		rendered.Hooks = append(rendered.Hooks, h.Kind+"/"+h.Name)
+		hook := Hook{Document: Document{Source: h.Path, YAML: strings.TrimSpace(h.Manifest)}}
+		for _, event := range h.Events {
+			hook.Events = append(hook.Events, event.String())
+		}
+		rendered.Hooks = append(rendered.Hooks, hook)
 	}
 	return rendered, nil
 }

@@ -37,16 +37,17 @@ func TestRender(t *testing.T) {
 	})
 	options := helm.RenderOptions{Release: "r", Namespace: "n", KubeVersion: "v1.37.2"}
 
-	t.Run("documents come in Helm's order with their source, without empty ones and hooks", func(t *testing.T) {
+	t.Run("documents come in Helm's order with their source, without empty ones, and then hooks", func(t *testing.T) {
 		got, err := helm.Render(dir, options)
 		require.NoError(t, err)
 		assert.Equal(t, []helm.Document{
 			{Source: "small/templates/a.yaml", YAML: "kind: Namespace\napiVersion: v1\nmetadata:\n  name: a"},
 			{Source: "small/templates/b.yaml", YAML: "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: b\ndata:\n  greeting: hello\n  has: \"false\""},
 		}, got.Documents)
-		assert.Equal(t, []string{"Pod/check"}, got.Hooks)
+		const check = "kind: Pod\napiVersion: v1\nmetadata:\n  name: check\n  annotations:\n    helm.sh/hook: test"
+		assert.Equal(t, []helm.Hook{{Document: helm.Document{Source: "small/templates/test.yaml", YAML: check}, Events: []string{"test"}}}, got.Hooks)
 		assert.Equal(t, "r in n", got.Notes)
-		assert.Equal(t, "---\n# Source: small/templates/a.yaml\n"+got.Documents[0].YAML+"\n---\n# Source: small/templates/b.yaml\n"+got.Documents[1].YAML+"\n", got.Manifest())
+		assert.Equal(t, "---\n# Source: small/templates/a.yaml\n"+got.Documents[0].YAML+"\n---\n# Source: small/templates/b.yaml\n"+got.Documents[1].YAML+"\n---\n# Source: small/templates/test.yaml\n"+check+"\n", got.Manifest())
 	})
 	t.Run("values are laid over the chart's and API versions are added", func(t *testing.T) {
 		o := options
