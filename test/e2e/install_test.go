@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"testing"
@@ -46,7 +47,9 @@ func TestTheChartInEachMode(t *testing.T) {
 				requirePods(t, i)
 			})
 			t.Run("its own tests pass", func(t *testing.T) {
-				_, err := i.Helm.Test(charttest.Release, timeout)
+				var logs bytes.Buffer
+				err := i.Helm.Test(charttest.Release, &logs, helm.ReleaseOptions{Timeout: timeout})
+				t.Log(logs.String())
 				require.NoError(t, err)
 			})
 			t.Run("nothing is left but the Secrets", func(t *testing.T) {
