@@ -94,6 +94,8 @@ tidy: ## Tidy the Go modules
 	@$(GO) mod tidy
 	@cd hack/controlplane/kubernetes && $(GO) mod tidy
 	@cd hack/controlplane/certmanager && $(GO) mod tidy
+	@cd hack/controlplane/clients && $(GO) mod tidy
+	@cd hack/rulecheck && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy
 	@cd test/helm4 && $(GO) mod tidy
 

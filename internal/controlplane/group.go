@@ -24,6 +24,8 @@ const (
 	// CertManager is the program certmanager, cert-manager's controllers and CA injector, and the folder crds with the
 	// definitions of cert-manager's kinds.
 	CertManager = "certmanager"
+	// Clients are the command-line programs helm and kubectl.
+	Clients = "clients"
 )
 
 // assetsEnv names a folder with kube-apiserver and etcd that is used instead of building them: the variable that
@@ -64,6 +66,14 @@ var groups = []group{
 		module:   "hack/controlplane/certmanager",
 		programs: map[string]string{"certmanager": "./certmanager"},
 		crds:     "github.com/cert-manager/cert-manager",
+	},
+	{
+		name:   Clients,
+		module: "hack/controlplane/clients",
+		programs: map[string]string{
+			"helm":    "helm.sh/helm/v3/cmd/helm",
+			"kubectl": "./kubectl",
+		},
 	},
 }
 

@@ -40,7 +40,7 @@ func TestFind(t *testing.T) {
 
 	t.Run("an unknown group is refused", func(t *testing.T) {
 		_, err := Find("scheduler")
-		assert.EqualError(t, err, `there is no group "scheduler": it must be one of servers, controllers, certmanager`)
+		assert.EqualError(t, err, `there is no group "scheduler": it must be one of servers, controllers, certmanager, clients`)
 	})
 
 	t.Run("a folder outside the repository is reported", func(t *testing.T) {
