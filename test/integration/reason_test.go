@@ -232,7 +232,7 @@ func constants(t *testing.T, dir string, wanted func(name, kind string) bool) []
 // reasonsOfTheManual are the reasons that have a line in the manual.
 func reasonsOfTheManual(t *testing.T) []string {
 	t.Helper()
-	manual, err := os.ReadFile("../../docs/certificate-management.md")
+	manual, err := os.ReadFile("../../docs/reference.md")
 	require.NoError(t, err)
 	_, table, found := strings.Cut(string(manual), "| reason | meaning | what to do |\n|---|---|---|\n")
 	require.True(t, found)
