@@ -1,0 +1,143 @@
+// Package manual runs the commands that the manual shows on a real API server, in the order in which they stand there.
+package manual
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/internal/markdown"
+)
+
+var env *charttest.Environment
+
+func TestMain(m *testing.M) { charttest.Main(m, charttest.Options{CertManager: true}, &env) }
+
+// needs are what a command may need that is not here, behind the word "needs" in the fence of its block. Its syntax is checked.
+var needs = []string{"kind", "network", "minutes", "cert-manager as pods", "auto mode", "TLS of the router", "the answers of a corporate PKI"}
+
+// step is a page whose commands are run, or what its reader has done before.
+type step struct {
+	page string
+	// before is a script that the manual does not show, and that leaves what the page begins with.
+	before string
+	// after looks at what the page's commands have led to.
+	after func(t *testing.T, s *shell)
+}
+
+// steps are all pages with commands, ordered such that one installation serves as many as it can.
+var steps = []step{
+	// The namespace is this page's to make.
+	{page: "air-gapped.md"},
+	{page: "installing.md", before: `
+		helm uninstall kthena --namespace kthena-system
+		kubectl delete -f manual/secrets.yaml`},
+
+	{page: "README.md", before: install},
+	{page: "certificate-management.md"},
+	{page: "rotation.md"},
+	{page: "monitoring.md", after: theCronJobVerifies},
+	// What auto mode has left stays, so that the page finds the objects of both modes.
+	{page: "troubleshooting.md", before: install + " --set global.certManagementMode=cert-manager"},
+	{page: "switching-modes.md", before: install + `
+		kthena-certgen generate --namespace kthena-system --output-dir mine --ca-cert ca.crt --ca-key ca.key
+		kubectl apply -f mine/secrets.yaml
+		cp ca.crt your-ca.crt
+		echo 'registry: {enabled: true}' > values.yaml`, after: everythingIsReady},
+}
+
+const install = "helm upgrade --install kthena charts/kthena --namespace kthena-system --create-namespace --wait"
+
+// everythingIsReady requires that the release works after what the page has done to it.
+func everythingIsReady(t *testing.T, s *shell) {
+	t.Helper()
+	s.run(t, `
+		for name in kthena-registry kthena-workload kthena-router; do
+			kubectl rollout status --namespace kthena-system deployment/$name
+		done
+		kthena-certgen verify --namespace kthena-system`)
+}
+
+func TestTheCommandsOfTheManual(t *testing.T) {
+	letVerifyForwardPorts(t)
+	shell := newShell(t)
+	for _, s := range steps {
+		ok := t.Run(s.page, func(t *testing.T) {
+			if s.before != "" {
+				shell.run(t, s.before)
+			}
+			page := read(t, s.page)
+			for i, block := range page.Blocks {
+				switch need, isElsewhere := strings.CutPrefix(block.Mark, "needs "); {
+				case block.Language != "sh":
+				case isElsewhere:
+					assert.Contains(t, needs, need, page.Position(block.Part))
+					shell.check(t, block.Text)
+					t.Logf("%s is not run: it needs %s", page.Position(block.Part), need)
+				default:
+					require.Empty(t, block.Mark, "%s: the mark is unknown", page.Position(block.Part))
+					output := shell.run(t, block.Text)
+					if i+1 < len(page.Blocks) && page.Blocks[i+1].Mark == "output" {
+						requireOutput(t, page.Blocks[i+1].Text, output)
+					}
+				}
+			}
+			if s.after != nil {
+				s.after(t, shell)
+			}
+		})
+		if !ok {
+			return
+		}
+	}
+}
+
+func TestEveryPageWithCommandsIsRun(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(env.Root, "docs", "*.md"))
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	for _, path := range paths {
+		name := filepath.Base(path)
+		if slices.ContainsFunc(read(t, name).Blocks, func(b markdown.Block) bool { return b.Language == "sh" }) {
+			assert.True(t, slices.ContainsFunc(steps, func(s step) bool { return s.page == name }), "%s has commands that nothing runs", name)
+		}
+	}
+}
+
+// read reads a page of the manual.
+func read(t *testing.T, name string) markdown.Page {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(env.Root, "docs", name))
+	require.NoError(t, err)
+	return markdown.Parse("docs/"+name, content)
+}
+
+var date = regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)
+
+// requireOutput requires that the lines that the manual shows are those of the output, in their order and maybe with others
+// between. Blanks stand for any number of them, a date for any, and three dots for whatever else differs from one time to another.
+func requireOutput(t *testing.T, shown, output string) {
+	t.Helper()
+	rest := strings.Split(output, "\n")
+	for line := range strings.Lines(shown) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		for i, word := range words {
+			word = date.ReplaceAllLiteralString(regexp.QuoteMeta(word), date.String())
+			words[i] = strings.ReplaceAll(word, `\.\.\.`, `.*`)
+		}
+		pattern := regexp.MustCompile(`^\s*` + strings.Join(words, `\s+`) + `\s*$`)
+		i := slices.IndexFunc(rest, pattern.MatchString)
+		require.GreaterOrEqual(t, i, 0, "the output lacks, or has earlier, the line %q:\n%s", line, output)
+		rest = rest[i+1:]
+	}
+}
