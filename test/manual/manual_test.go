@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/internal/markdown"
@@ -58,11 +60,25 @@ const install = "helm upgrade --install kthena charts/kthena --namespace kthena-
 // everythingIsReady requires that the release works after what the page has done to it.
 func everythingIsReady(t *testing.T, s *shell) {
 	t.Helper()
+	awaitEndOfPods(t)
 	s.run(t, `
 		for name in kthena-registry kthena-workload kthena-router; do
 			kubectl rollout status --namespace kthena-system deployment/$name
 		done
 		kthena-certgen verify --namespace kthena-system`)
+}
+
+// awaitEndOfPods waits until pods that are ending have ended, as they have when a reader types: a call that meets one as it closes
+// its connections fails, whatever its certificate.
+func awaitEndOfPods(t *testing.T) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		pods, err := env.Client.CoreV1().Pods("kthena-system").List(t.Context(), metav1.ListOptions{})
+		require.NoError(c, err)
+		for _, pod := range pods.Items {
+			assert.Nil(c, pod.DeletionTimestamp, "pod %s is still ending", pod.Name)
+		}
+	}, time.Minute, 50*time.Millisecond)
 }
 
 func TestTheCommandsOfTheManual(t *testing.T) {
@@ -83,6 +99,9 @@ func TestTheCommandsOfTheManual(t *testing.T) {
 					t.Logf("%s is not run: it needs %s", page.Position(block.Part), need)
 				default:
 					require.Empty(t, block.Mark, "%s: the mark is unknown", page.Position(block.Part))
+					if strings.Contains(block.Text, "verify") || strings.Contains(block.Text, "helm test") {
+						awaitEndOfPods(t)
+					}
 					output := shell.run(t, block.Text)
 					if i+1 < len(page.Blocks) && page.Blocks[i+1].Mark == "output" {
 						requireOutput(t, page.Blocks[i+1].Text, output)
