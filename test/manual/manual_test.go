@@ -52,7 +52,11 @@ var steps = []step{
 		kthena-certgen generate --namespace kthena-system --output-dir mine --ca-cert ca.crt --ca-key ca.key
 		kubectl apply -f mine/secrets.yaml
 		cp ca.crt your-ca.crt
-		echo 'registry: {enabled: true}' > values.yaml`, after: everythingIsReady},
+		cat > values.yaml <<-END
+			registry: {controllerManager: {webhook: {tls: {secretName: registry-webhook-certs-manual}}}}
+			workload: {controllerManager: {webhook: {tls: {secretName: workload-webhook-certs-manual}}}}
+			networking: {kthenaRouter: {webhook: {tls: {secretName: networking-webhook-certs-manual}}}}
+		END`, after: everythingIsReady},
 }
 
 const install = "helm upgrade --install kthena charts/kthena --namespace kthena-system --create-namespace --wait"
