@@ -17,10 +17,12 @@ import (
 
 // What users ask the kubelet for goes through the API server, as kubectl sends it.
 func TestTheAPIServerReachesTheKubelet(t *testing.T) {
+	pods(t)
 	namespace := newNamespace(t)
 	pod := runPod(t, namespace, corev1.PodSpec{Containers: []corev1.Container{{
 		Name: "router", Image: "ghcr.io/volcano-sh/kthena-router:v1.0.0", Args: []string{"--enable-webhook=false"},
-		ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(8080)}}},
+		Ports:          []corev1.ContainerPort{{ContainerPort: 8080}},
+		ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, TimeoutSeconds: 5, ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(8080)}}},
 	}}})
 	pod = awaitPod(t, pod, func(p *corev1.Pod) bool {
 		return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].Ready

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -51,6 +52,9 @@ func (v *Verifier) ask(ctx context.Context, a *asked) error {
 		}
 		group.run(func() (err error) {
 			answers[i], err = v.create(ctx, a, s.kind, spec)
+			if err == nil && answers[i].closed() {
+				answers[i], err = v.create(ctx, a, s.kind, spec)
+			}
 			return err
 		})
 	}
@@ -74,6 +78,14 @@ type answer struct {
 	missing, invalid bool
 	// other is why the object was refused, when it was for none of these reasons.
 	other string
+}
+
+// closed reports whether the call met a connection that the server was closing. A server that ends closes what is idle, and the
+// API server does not repeat a request that may have been read, so one such call says nothing of the release.
+func (got answer) closed() bool {
+	return slices.ContainsFunc([]string{"EOF", "server closed idle connection", "connection reset by peer"}, func(end string) bool {
+		return strings.HasSuffix(got.cause, end)
+	})
 }
 
 // create sends one object.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -279,4 +280,34 @@ Release r in namespace ns, mode auto: broken; not all could be seen: get secrets
 `
 	assert.Equal(t, want, string(r.Table(false)))
 	assert.Contains(t, string(r.Table(true)), "\x1b[33mnotice\x1b[0m stale: ")
+}
+
+// An ending server closes idle connections, and whatever is sent into one is lost, whatever the certificate.
+func TestOneCallThatMeetsAClosingConnectionSaysNothing(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []string{"EOF", "http: server closed idle connection", "read: connection reset by peer"} {
+		t.Run(cause, func(t *testing.T) {
+			t.Parallel()
+			lost := failed("check.example.com", `Post "https://hook.ns.svc:443/": `+cause)
+			r, _ := newRelease(t)
+			next := r.created
+			var once sync.Once
+			r.created = func(path string, invalid bool) (err error) {
+				once.Do(func() { err = lost })
+				if err == nil {
+					err = next(path, invalid)
+				}
+				return err
+			}
+			report, err := r.verify(t)
+			require.NoError(t, err)
+			assert.Empty(t, report.Findings)
+
+			r, _ = newRelease(t)
+			r.created = func(string, bool) error { return lost }
+			report, err = r.verify(t)
+			require.NoError(t, err)
+			assert.NotEmpty(t, report.Findings, "two in a row do")
+		})
+	}
 }
