@@ -86,8 +86,13 @@ vulncheck: ## Look for known vulnerabilities in what is linked (needs their data
 	@$(TOOL) govulncheck ./...
 
 .PHONY: docs
-docs: ## Write the chart's README anew from the comments in its values
+docs: ## Write the chart's README anew from the comments in its values, and docs/cli.md from the commands
 	@$(TOOL) helm-docs --chart-search-root charts --sort-values-order=file --document-dependency-values
+	@$(GO) run ./hack/docs
+
+.PHONY: man
+man: ## Write the man pages into bin/man
+	@$(GO) run ./hack/docs -man bin/man
 
 .PHONY: tidy
 tidy: ## Tidy the Go modules

@@ -190,7 +190,11 @@ func TestHelpAndVersion(t *testing.T) {
 			assert.Empty(t, stderr)
 		})
 	}
-	code, stdout, stderr := call(t, "version")
+	code, stdout, stderr := call(t, "completion", "bash")
+	assert.Equal(t, exitDone, code)
+	assert.Contains(t, stdout, "# bash completion V2 for kthena-certgen")
+	assert.Empty(t, stderr)
+	code, stdout, stderr = call(t, "version")
 	assert.Equal(t, exitDone, code)
 	assert.Equal(t, "v1.2.3\n", stdout)
 	assert.Empty(t, stderr)

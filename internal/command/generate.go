@@ -41,10 +41,10 @@ cluster. What it has written it has checked as the API server would.
 
 Who signs:
 
-  a new CA      by default. One CA signs all certificates; its key is never stored.
-  your own CA   --ca-cert and --ca-key. An intermediate CA is sent along by the servers; add its root to the file.
-  a CA         --csr-only writes keys and certificate requests (tls.csr). Put each answer beside its key as tls.crt,
-  elsewhere     then --import with --ca-cert completes the folder.
+ - A new CA by default. It signs all certificates, and its key is never stored.
+ - Your own CA with --ca-cert and --ca-key. An intermediate CA is sent along by the servers; add its root to the file.
+ - A CA elsewhere with --csr-only, which writes keys and certificate requests (tls.csr). Put each answer beside its key as
+   tls.crt; then --import with --ca-cert completes the folder.
 
 Keys are readable by you alone. The folder must be empty or not there; --force replaces what generate has written
 before, and nothing else. Either everything is written or nothing.`,
