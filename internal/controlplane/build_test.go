@@ -163,7 +163,7 @@ func TestEnsure(t *testing.T) {
 	})
 	t.Run("an unknown group is refused", func(t *testing.T) {
 		_, err := Ensure(t.Context(), []string{"scheduler"}, io.Discard)
-		assert.EqualError(t, err, `there is no group "scheduler": it must be one of servers, controllers, certmanager`)
+		assert.EqualError(t, err, `there is no group "scheduler": it must be one of servers, controllers, certmanager, clients`)
 	})
 }
 

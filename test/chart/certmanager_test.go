@@ -28,7 +28,7 @@ func TestCertManagerModeIsReadyWithoutARestart(t *testing.T) {
 			i.RequireNoRestarts(t)
 			i.RequireAdmission(t, 7)
 			for subchart := range charttest.Subcharts {
-				requireChain(t, i, subchart+"-webhook-certs", subchart+"-webhook-ca", subchart+"-webhook."+i.Namespace+".svc", subchart+"-webhook."+i.Namespace+".svc.env.local")
+				requireChain(t, i, subchart+"-webhook-certs", subchart+"-webhook-ca", subchart+"-webhook."+i.Namespace+".svc", subchart+"-webhook."+i.Namespace+".svc.cluster.local")
 			}
 		})
 	}
@@ -39,7 +39,7 @@ func TestTheUsersOwnIssuerSigns(t *testing.T) {
 		t.Run("of kind "+kind, func(t *testing.T) {
 			i := env.Prepare(t)
 			createIssuer(t, i, kind, "company")
-			i.Install(t, charttest.Merged(charttest.InMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"charttest.CertManager": map[string]any{
+			i.Install(t, charttest.Merged(charttest.InMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"certManager": map[string]any{
 				"issuerRef": map[string]any{"name": "company", "kind": kind},
 			}}}))
 			i.RequireAdmission(t, 7)

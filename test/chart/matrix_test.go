@@ -86,10 +86,10 @@ func measure(t *testing.T, i *charttest.Installation, s step) string {
 
 func TestAFailedSwitchHarmsNobody(t *testing.T) {
 	i := env.Install(t, charttest.InMode(charttest.Auto, 1))
-	missing := charttest.Merged(charttest.InMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"charttest.CertManager": map[string]any{"issuerRef": map[string]any{"name": "missing"}}}})
+	missing := charttest.Merged(charttest.InMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"certManager": map[string]any{"issuerRef": map[string]any{"name": "missing"}}}})
 	t.Log(measure(t, i, step{"upgrade to an issuer that does not exist", false, func(t *testing.T) {
 		_, err := i.Helm.Upgrade(t.Context(), charttest.Release, env.Chart(), missing, helm.ReleaseOptions{Wait: true, Timeout: 5 * time.Second})
-		require.ErrorContains(t, err, "upgrading charttest.Release "+i.Namespace+"/kthena: ")
+		require.ErrorContains(t, err, "upgrading release "+i.Namespace+"/kthena: ")
 	}}))
 	t.Log(measure(t, i, step{"rollback of the failed upgrade", false, func(t *testing.T) { i.Rollback(t, 1) }}))
 }

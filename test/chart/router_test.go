@@ -26,7 +26,7 @@ func TestAClientReachesTheRouterOverTLS(t *testing.T) {
 			values := charttest.InMode(mode, 1)
 			if mode == charttest.Manual {
 				values = charttest.InManualMode(1, i.CreateOwnSecrets(t))
-				i.CreateOwnSecret(t, secret, outside, inside, inside+".env.local")
+				i.CreateOwnSecret(t, secret, outside, inside, inside+".cluster.local")
 			}
 			i.Install(t, charttest.Merged(values, tlsOn))
 			i.RequireNoRestarts(t)
@@ -34,7 +34,7 @@ func TestAClientReachesTheRouterOverTLS(t *testing.T) {
 			require.NoError(t, err)
 			trusted := x509.NewCertPool()
 			require.True(t, trusted.AppendCertsFromPEM(s.Data["ca.crt"]))
-			for _, name := range []string{outside, inside, inside + ".env.local"} {
+			for _, name := range []string{outside, inside, inside + ".cluster.local"} {
 				assert.NoError(t, get(t, i.Namespace, name, trusted), name)
 			}
 			assert.ErrorContains(t, get(t, i.Namespace, "other.example.com", trusted), "x509: certificate is valid for")
