@@ -21,7 +21,7 @@ var (
 )
 
 // foreign are flags that the manual mentions outside a command line and that are not the program's.
-var foreign = []string{"enable-aggregator-routing", "--force-conflicts", "--server-side"}
+var foreign = []string{"--enable-aggregator-routing", "--force-conflicts", "--server-side"}
 
 func TestEveryCommandAndFlagOfTheProgramExists(t *testing.T) {
 	root := command.New("v0.0.0")
