@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/pkg/verify"
@@ -28,7 +30,26 @@ func installed(t *testing.T, mode string, replicas int) *charttest.Installation 
 	}
 	i.Install(t, charttest.Merged(values, routerTLS))
 	i.RequireAdmission(t, charttest.Entries)
+	awaitEndpoints(t, i.Namespace, replicas)
 	return i
+}
+
+// awaitEndpoints waits until every Service leads to all of its pods, which is a moment after they are ready.
+func awaitEndpoints(t *testing.T, namespace string, replicas int) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		slices, err := env.Client.DiscoveryV1().EndpointSlices(namespace).List(t.Context(), metav1.ListOptions{})
+		require.NoError(c, err)
+		for _, s := range slices.Items {
+			ready := 0
+			for _, e := range s.Endpoints {
+				if ptr.Deref(e.Conditions.Ready, false) {
+					ready++
+				}
+			}
+			assert.Equal(c, replicas, ready, s.Name)
+		}
+	}, time.Minute, 50*time.Millisecond)
 }
 
 func TestAHealthyReleaseHasNoFindings(t *testing.T) {
