@@ -47,12 +47,13 @@ func (c *client) configuration(t *testing.T) *action.Configuration {
 	return cfg
 }
 
-// install installs a chart as `helm install --wait` does.
-func (c *client) install(t *testing.T, dir string, values map[string]any) {
+// install installs a chart as `helm install --wait` does, or with --server-side=false where it is not to apply on the server's side.
+func (c *client) install(t *testing.T, dir string, values map[string]any, serverSide bool) {
 	t.Helper()
 	install := action.NewInstall(c.configuration(t))
 	install.ReleaseName, install.Namespace, install.Timeout, install.WaitStrategy = charttest.Release, c.namespace, timeout, kube.StatusWatcherStrategy
 	require.True(t, install.ServerSideApply, "Helm 4's default")
+	install.ServerSideApply = serverSide
 	_, err := install.RunWithContext(t.Context(), load(t, dir), values)
 	require.NoError(t, err)
 }

@@ -3,11 +3,13 @@ package helm4
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/internal/probe"
@@ -27,7 +29,7 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 		do   func(t *testing.T)
 	}{
 		{"auto mode is installed", func(t *testing.T) {
-			helm.install(t, env.Chart(), auto)
+			helm.install(t, env.Chart(), auto, true)
 			i.RequireNoRestarts(t)
 		}},
 		{"an upgrade in the same mode keeps the bundles", func(t *testing.T) {
@@ -55,9 +57,11 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 			assert.Equal(t, before, bundles(i.Targets(t)))
 			require.NoError(t, helm.upgrade(t, env.Chart(), auto, false))
 		}},
-		{"a switch to manual mode that forces conflicts goes through", func(t *testing.T) {
+		{"a switch to manual mode goes through once kthena-certgen has given up the bundles", func(t *testing.T) {
 			p := probe.Start(t.Context(), i.Targets(t), probeRate)
-			require.NoError(t, helm.upgrade(t, env.Chart(), charttest.InManualMode(1, append(own, i.LiveCAs(t)...)), true))
+			out, err := exec.CommandContext(t.Context(), env.Program("kthena-certgen"), "release", "--kubeconfig", env.Kubeconfig, "--namespace", i.Namespace, "--release", charttest.Release).CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			require.NoError(t, helm.upgrade(t, env.Chart(), charttest.InManualMode(1, append(own, i.LiveCAs(t)...)), false))
 			charttest.AssertNoneFailed(t, p.Stop())
 		}},
 		{"a switch back to auto mode removes the bundles, and the new pods put theirs in", func(t *testing.T) {
@@ -67,6 +71,18 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 			r := p.Stop()
 			t.Logf("the gap: %s: %q", charttest.Figures(r), r.Errors)
 			assert.Positive(t, r.Failed, "if this is 0, say so in docs/switching-modes.md")
+		}},
+		{"a switch to manual mode that forces conflicts goes through", func(t *testing.T) {
+			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			require.NoError(t, helm.upgrade(t, env.Chart(), charttest.InManualMode(1, append(own, i.LiveCAs(t)...)), true))
+			charttest.AssertNoneFailed(t, p.Stop())
+		}},
+		{"manual mode is left without a gap with the history put aside, by the client's side", func(t *testing.T) {
+			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			history := metav1.ListOptions{LabelSelector: "owner=helm,name=" + charttest.Release}
+			require.NoError(t, env.Client.CoreV1().Secrets(i.Namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, history))
+			helm.install(t, env.Chart(), auto, false)
+			charttest.AssertNoneFailed(t, p.Stop())
 		}},
 	} {
 		ok := t.Run(step.name, func(t *testing.T) {
