@@ -18,7 +18,7 @@ export CGO_ENABLED := 0
 
 .PHONY: demo
 demo: build ## Install the chart on a local API server, show every webhook at work and switch modes (KEEP=1 leaves it running)
-	@$(GO) run ./hack/controlplane >/dev/null
+	@$(GO) run ./hack/controlplane servers controllers certmanager >/dev/null
 	@bin/demo $(if $(KEEP),--keep)
 
 ##@ Develop
