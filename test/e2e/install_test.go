@@ -118,7 +118,8 @@ func requirePods(t *testing.T, i *charttest.Installation) {
 	}
 }
 
-// requireGone requires that an uninstalled release has left the Secrets with keys, which nobody else has a copy of, and nothing else.
+// requireGone requires that an uninstalled release has left the Secrets with keys, which nobody else has a copy of, the pod of
+// helm test, and nothing else.
 func requireGone(t *testing.T, i *charttest.Installation, mode string) {
 	t.Helper()
 	left := map[string][]string{
@@ -136,6 +137,8 @@ func requireGone(t *testing.T, i *charttest.Installation, mode string) {
 	}
 	assert.Equal(t, left[mode], names)
 
+	// Helm does not delete the pods of tests with the release.
+	require.NoError(t, env.Client.CoreV1().Pods(i.Namespace).Delete(t.Context(), "kthena-verify", metav1.DeleteOptions{}))
 	ofRelease := metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + charttest.Release}
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		for kind, list := range listers(i.Namespace) {
