@@ -108,7 +108,7 @@ func TestRollingUpdateFailsNoCall(t *testing.T) {
 	<-ended
 	require.Empty(t, failures)
 	t.Logf("%d calls sent", sent)
-	assert.Greater(t, sent, 100)
+	assert.Positive(t, sent) // how many depends on the machine
 }
 
 // webhookConfiguration sends the creation of ConfigMaps of the namespace to its webhook.
