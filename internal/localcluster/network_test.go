@@ -23,6 +23,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
@@ -144,7 +145,7 @@ func createPod(t *testing.T, namespace, ip string) {
 	t.Cleanup(func() {
 		require.NoError(t, cluster.Client.CoreV1().Nodes().Delete(context.Background(), node.Name, metav1.DeleteOptions{}))
 	})
-	pod, err := cluster.Client.CoreV1().Pods(namespace).Create(t.Context(), &corev1.Pod{
+	_, err = cluster.Client.CoreV1().Pods(namespace).Create(t.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "hook", Labels: map[string]string{"app": "hook"}},
 		Spec: corev1.PodSpec{
 			NodeName:   node.Name,
@@ -152,19 +153,31 @@ func createPod(t *testing.T, namespace, ip string) {
 		},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	pod.Status.Phase = corev1.PodRunning
-	pod.Status.PodIP, pod.Status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
-	_, err = cluster.Client.CoreV1().Pods(namespace).UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
-	require.NoError(t, err)
+	setStatus(t, namespace, func(status *corev1.PodStatus) {
+		status.Phase = corev1.PodRunning
+		status.PodIP, status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
+	})
 }
 
 // setReady sets the pod's condition.
-func setReady(t *testing.T, namespace string, status corev1.ConditionStatus) {
-	pod, err := cluster.Client.CoreV1().Pods(namespace).Get(t.Context(), "hook", metav1.GetOptions{})
-	require.NoError(t, err)
-	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status}}
-	_, err = cluster.Client.CoreV1().Pods(namespace).UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
-	require.NoError(t, err)
+func setReady(t *testing.T, namespace string, ready corev1.ConditionStatus) {
+	setStatus(t, namespace, func(status *corev1.PodStatus) {
+		status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}
+	})
+}
+
+// setStatus changes the pod's status. The controllers of the control plane write to the pod too, so a conflict is expected.
+func setStatus(t *testing.T, namespace string, change func(*corev1.PodStatus)) {
+	pods := cluster.Client.CoreV1().Pods(namespace)
+	require.NoError(t, retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		pod, err := pods.Get(t.Context(), "hook", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		change(&pod.Status)
+		_, err = pods.UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
+		return err
+	}))
 }
 
 // createWebhook makes the API server ask the Service about ConfigMaps that carry the label of this test.
