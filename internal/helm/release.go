@@ -162,6 +162,11 @@ func (c *Client) configuration() (*action.Configuration, error) {
 	if err := cfg.Init(c.getter, c.namespace, "secret", func(string, ...any) {}); err != nil {
 		return nil, fmt.Errorf("creating helm's client: %w", err)
 	}
+	client, ok := cfg.KubeClient.(*kube.Client)
+	if !ok {
+		return nil, fmt.Errorf("creating helm's client: it is a %T", cfg.KubeClient)
+	}
+	cfg.KubeClient = waitingClient{client}
 	return cfg, nil
 }
 
