@@ -1,7 +1,6 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/base64"
@@ -22,16 +21,14 @@ const (
 	outputBase64 = "base64"
 )
 
-// caBundleOptions are the program's version and the flags of ca-bundle.
+// caBundleOptions are the flags of ca-bundle.
 type caBundleOptions struct {
-	version string
-	output  string
-	target
-	connection
+	output string
+	onRelease
 }
 
 func newCABundleCommand(version string) *cobra.Command {
-	o := caBundleOptions{version: version}
+	o := caBundleOptions{onRelease: onRelease{version: version}}
 	cmd := &cobra.Command{
 		Use:   "ca-bundle",
 		Short: "Print the CA certificates that the API server trusts for the webhooks",
@@ -40,28 +37,16 @@ once, without those that have expired. It only reads.
 
 During a switch to manual mode old pods serve the old certificate and new ones yours, so the bundle of that upgrade has to
 hold both CAs: what this prints, and your CA.`,
-		Example: `  kthena-certgen ca-bundle --namespace kthena-system --release kthena > both.crt
+		Example: `  kthena-certgen ca-bundle --namespace kthena-system > both.crt
   cat manual/ca.crt >> both.crt
   helm upgrade kthena charts/kthena --namespace kthena-system --values manual/values.yaml \
     --set-string global.webhook.caBundle="$(base64 -w0 both.crt)"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cmp.Or(o.target.validate(), o.connection.validate()); err != nil {
-				return err
-			}
 			if o.output != outputPEM && o.output != outputBase64 {
 				return fmt.Errorf("--output %q is unknown: use pem or base64", o.output)
 			}
-			client, log, err := o.connect(cmd.ErrOrStderr(), o.version)
-			if err != nil {
-				return err
-			}
-			ctx, cancel := o.limit(cmd.Context())
-			defer cancel()
-			if err := o.run(ctx, client, log, cmd.OutOrStdout()); err != nil {
-				return runError{err}
-			}
-			return nil
+			return o.run(cmd, o.print)
 		},
 	}
 	cmd.Flags().SortFlags = false
@@ -71,7 +56,7 @@ hold both CAs: what this prints, and your CA.`,
 	return cmd
 }
 
-func (o *caBundleOptions) run(ctx context.Context, client *kube.Client, log *slog.Logger, stdout io.Writer) error {
+func (o *caBundleOptions) print(ctx context.Context, client *kube.Client, log *slog.Logger, stdout io.Writer) error {
 	found, err := o.webhookConfigurations(ctx, client)
 	if err != nil {
 		return err

@@ -88,8 +88,8 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		want string
 	}{
 		"no namespace":             {[]string{"--namespace="}, "--namespace is required: name the namespace of the Helm release"},
-		"no Helm release":          {[]string{"--release="}, "--release is required: name the Helm release"},
-		"a malformed Helm release": {[]string{"--release=a,b"}, `--release "a,b" is not a name: a lowercase RFC 1123 subdomain must consist of`},
+		"no Helm release":          {[]string{"--release="}, `--release "" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
+		"a malformed Helm release": {[]string{"--release=a,b"}, `--release "a,b" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
 		"no time at all":           {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0"},
 		"no API server":            {nil, "this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file"},
 		"an unknown output":        {[]string{"--output=der"}, `--output "der" is unknown: use pem or base64`},
@@ -122,7 +122,7 @@ func TestVerifyRefusesBadFlagsInOneLine(t *testing.T) {
 		arg  string
 		want string
 	}{
-		"no namespace":                      {"--namespace=", "--namespace is required: name the namespace of the release" + hint},
+		"no namespace":                      {"--namespace=", "--namespace is required: name the namespace of the Helm release" + hint},
 		"a malformed namespace":             {"--namespace=A_B", `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`},
 		"a malformed release":               {"--release=a/b", `--release "a/b" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
 		"a negative time":                   {"--warn-within=-1h", "--warn-within -1h0m0s is not allowed: use 0 or more" + hint},

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
@@ -31,8 +30,7 @@ const (
 
 // verifyOptions are the flags of verify; addFlags describes them.
 type verifyOptions struct {
-	release    string
-	namespace  string
+	target
 	warnWithin time.Duration
 	output     string
 	timeout    time.Duration
@@ -87,8 +85,7 @@ EndpointSlices, create Kthena's objects and, from outside the cluster, create po
 
 func (o *verifyOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
-	fs.StringVar(&o.namespace, "namespace", "", "namespace of the release (required)")
-	fs.StringVar(&o.release, "release", "kthena", "name of the Helm release")
+	o.target.addFlags(fs)
 	fs.DurationVar(&o.warnWithin, "warn-within", 0, "remaining life below which a certificate expires soon; 0 is 30 days, or a tenth of its life where that is shorter")
 	fs.StringVar(&o.output, "output", outputTable, "form of the report: table, json or yaml")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "limit for the whole run")
@@ -97,13 +94,10 @@ func (o *verifyOptions) addFlags(fs *pflag.FlagSet) {
 
 // validate reports the first flag that is wrong, by its name and with what is allowed.
 func (o *verifyOptions) validate() error {
+	if err := o.target.validate(); err != nil {
+		return err
+	}
 	switch {
-	case o.namespace == "":
-		return fmt.Errorf("--namespace is required: name the namespace of the release")
-	case len(validation.IsDNS1123Label(o.namespace)) > 0:
-		return fmt.Errorf("--namespace %q is not a namespace: %s", o.namespace, validation.IsDNS1123Label(o.namespace)[0])
-	case len(validation.IsDNS1123Subdomain(o.release)) > 0:
-		return fmt.Errorf("--release %q is not the name of a release: %s", o.release, validation.IsDNS1123Subdomain(o.release)[0])
 	case o.warnWithin < 0:
 		return fmt.Errorf("--warn-within %s is not allowed: use 0 or more", o.warnWithin)
 	case !slices.Contains([]string{outputTable, outputJSON, outputYAML}, o.output):
