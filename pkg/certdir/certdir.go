@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/volcano-sh/kthena-certgen/internal/durable"
 )
 
 const (
@@ -122,7 +124,7 @@ func swap(dir string, files map[string][]byte, now time.Time) (string, error) {
 		return "", fmt.Errorf("making a folder for the new files: %w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := writeFile(filepath.Join(fresh, name), files[name]); err != nil {
+		if err := durable.WriteNew(filepath.Join(fresh, name), files[name], fileMode); err != nil {
 			return "", err
 		}
 	}
@@ -142,18 +144,6 @@ func swap(dir string, files map[string][]byte, now time.Time) (string, error) {
 		return "", fmt.Errorf("switching to the new files: %w", err)
 	}
 	return name, syncDir(dir)
-}
-
-func writeFile(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
-	if err != nil {
-		return fmt.Errorf("creating file: %w", err)
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(fileMode), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("writing file: %w", err)
-	}
-	return nil
 }
 
 // link makes the links from the names of files through dataLink that are missing.

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/volcano-sh/kthena-certgen/internal/durable"
 )
 
 // check reports why a folder cannot be filled: it is there and not empty. With force it may be what this package has written
@@ -150,13 +152,5 @@ func write(path string, data []byte) error {
 	if name := filepath.Base(path); name == fileSecrets || strings.HasSuffix(name, ".key") {
 		mode = 0o600
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return fmt.Errorf("creating file: %w", err)
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("writing file: %w", err)
-	}
-	return nil
+	return durable.WriteNew(path, data, mode)
 }

@@ -1,14 +1,8 @@
 package integration
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/volcano-sh/kthena-certgen/internal/markdown"
+	"github.com/volcano-sh/kthena-certgen/internal/source"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -186,47 +182,26 @@ func immutable(o *corev1.Secret) { o.Immutable = ptr.To(true) }
 // at the end goes on with each code of package gen.
 func reasonsOfTheCode(t *testing.T) []string {
 	t.Helper()
-	codes := constants(t, "../../pkg/gen", func(_, kind string) bool { return kind == "Code" })
-	require.NotEmpty(t, codes)
+	codes, err := source.Constants("../../pkg/gen")
+	require.NoError(t, err)
+	constants, err := source.Constants("../../pkg/secret")
+	require.NoError(t, err)
 	var reasons []string
-	for _, reason := range constants(t, "../../pkg/secret", func(name, _ string) bool { return strings.HasPrefix(name, "reason") }) {
-		if !strings.HasSuffix(reason, ":") && !strings.HasSuffix(reason, "-") {
-			reasons = append(reasons, reason)
-			continue
-		}
-		for _, code := range codes {
-			reasons = append(reasons, reason+code)
+	for _, reason := range constants {
+		switch {
+		case !strings.HasPrefix(reason.Name, "reason"):
+		case !strings.HasSuffix(reason.Value, ":") && !strings.HasSuffix(reason.Value, "-"):
+			reasons = append(reasons, reason.Value)
+		default:
+			for _, code := range codes {
+				if code.Type == "Code" {
+					reasons = append(reasons, reason.Value+code.Value)
+				}
+			}
 		}
 	}
 	require.NotEmpty(t, reasons)
 	return reasons
-}
-
-// constants are the values of the string constants of a package that are wanted by their names and types.
-func constants(t *testing.T, dir string, wanted func(name, kind string) bool) []string {
-	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	require.NoError(t, err)
-	var values []string
-	for _, path := range paths {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		require.NoError(t, err)
-		ast.Inspect(file, func(n ast.Node) bool {
-			spec, ok := n.(*ast.ValueSpec)
-			if !ok || len(spec.Values) != 1 {
-				return true
-			}
-			kind, _ := spec.Type.(*ast.Ident)
-			value, _ := spec.Values[0].(*ast.BasicLit)
-			if value != nil && value.Kind == token.STRING && (kind != nil && wanted(spec.Names[0].Name, kind.Name) || kind == nil && wanted(spec.Names[0].Name, "")) {
-				text, err := strconv.Unquote(value.Value)
-				require.NoError(t, err)
-				values = append(values, text)
-			}
-			return true
-		})
-	}
-	return values
 }
 
 // reasonsOfTheManual are the reasons that have a line in the manual.
@@ -234,14 +209,5 @@ func reasonsOfTheManual(t *testing.T) []string {
 	t.Helper()
 	manual, err := os.ReadFile("../../docs/reference.md")
 	require.NoError(t, err)
-	_, table, found := strings.Cut(string(manual), "| reason | meaning | what to do |\n|---|---|---|\n")
-	require.True(t, found)
-	table, _, _ = strings.Cut(table, "\n\n")
-	var reasons []string
-	for line := range strings.Lines(table) {
-		for _, match := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(strings.Split(line, "|")[1], -1) {
-			reasons = append(reasons, match[1])
-		}
-	}
-	return reasons
+	return markdown.FirstColumn(string(manual), "## Reason codes")
 }
