@@ -35,7 +35,11 @@ controlplane: ## Build etcd, kube-apiserver and the controllers from their Go mo
 .PHONY: test
 test: controlplane build ## Run every test, on a real API server
 	@$(GO) vet -tags e2e ./...
-	@$(GO) test -timeout 30m ./...
+	@$(GO) test -short -timeout 30m ./...
+
+.PHONY: test-long
+test-long: controlplane build ## Run every test with the numbers of make matrix, make rotation and 500 bootstraps at once (about 20 minutes)
+	@$(GO) test -timeout 60m ./...
 
 .PHONY: test-helm4
 test-helm4: controlplane build ## Test the chart with Helm 4, which is a module of its own: applied on the server, from install to switches of modes
@@ -47,11 +51,11 @@ race: controlplane build ## Test the libraries and the program under the race de
 
 .PHONY: rotation
 rotation: controlplane build ## Renew every certificate ten times under load, with both ways to reach webhooks (about six minutes)
-	@$(GO) test -v ./test/lifecycle -run 'Rotate|ChoosesEndpoints' -timeout 20m -args -rotations 10
+	@$(GO) test -v ./test/lifecycle -run 'Rotate|ChoosesEndpoints' -timeout 20m
 
 .PHONY: matrix
 matrix: controlplane build ## Measure every switch between modes with 1 and 3 replicas (about four minutes)
-	@$(GO) test -v ./test/chart -run 'Matrix|FailedSwitch|RenewedCertificate' -args -full
+	@$(GO) test -v ./test/chart -run 'Matrix|FailedSwitch|RenewedCertificate'
 
 .PHONY: bench
 bench: controlplane build bench-tools ## Measure the program against the floor, the chart's render and pkg/gen

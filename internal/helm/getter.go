@@ -14,8 +14,9 @@ import (
 // clientGetter leads Helm to a cluster. The ready-made one of cli-runtime would keep what the cluster serves in the user's home
 // folder, for hours and by the API server's address, which another test may have had before.
 type clientGetter struct {
-	loader clientcmd.ClientConfig
-	config *rest.Config
+	loader    clientcmd.ClientConfig
+	config    *rest.Config
+	discovery discovery.CachedDiscoveryInterface
 }
 
 // newClientGetter reads a kubeconfig file.
@@ -29,7 +30,11 @@ func newClientGetter(kubeconfig, namespace string) (*clientGetter, error) {
 	}
 	// client-go's default of 5 requests a second is made for shared clusters, and hides how long a change takes.
 	config.QPS = -1
-	return &clientGetter{loader: loader, config: config}, nil
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("creating the discovery client: %w", err)
+	}
+	return &clientGetter{loader: loader, config: config, discovery: memory.NewMemCacheClient(client)}, nil
 }
 
 // ToRESTConfig returns what the kubeconfig says.
@@ -37,22 +42,17 @@ func (g *clientGetter) ToRESTConfig() (*rest.Config, error) {
 	return rest.CopyConfig(g.config), nil
 }
 
+// forget makes the getter ask the cluster again what it serves.
+func (g *clientGetter) forget() { g.discovery.Invalidate() }
+
 // ToDiscoveryClient returns a client that asks the cluster once for what it serves.
 func (g *clientGetter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
-	client, err := discovery.NewDiscoveryClientForConfig(g.config)
-	if err != nil {
-		return nil, fmt.Errorf("creating the discovery client: %w", err)
-	}
-	return memory.NewMemCacheClient(client), nil
+	return g.discovery, nil
 }
 
 // ToRESTMapper returns a mapper of kinds to resources that asks the cluster again for a kind it does not know.
 func (g *clientGetter) ToRESTMapper() (meta.RESTMapper, error) {
-	client, err := g.ToDiscoveryClient()
-	if err != nil {
-		return nil, err
-	}
-	return restmapper.NewDeferredDiscoveryRESTMapper(client), nil
+	return restmapper.NewDeferredDiscoveryRESTMapper(g.discovery), nil
 }
 
 // ToRawKubeConfigLoader returns where the kubeconfig was read from, with the namespace laid over it.

@@ -158,6 +158,7 @@ func (c *Client) Uninstall(name string, o ReleaseOptions) error {
 
 // configuration is made anew for each change, as the helm command does: it remembers what the cluster serves.
 func (c *Client) configuration() (*action.Configuration, error) {
+	c.getter.forget()
 	cfg := new(action.Configuration)
 	if err := cfg.Init(c.getter, c.namespace, "secret", func(string, ...any) {}); err != nil {
 		return nil, fmt.Errorf("creating helm's client: %w", err)

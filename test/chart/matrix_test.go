@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,9 +17,6 @@ import (
 // probeRate is how many objects are sent in a second while something happens.
 const probeRate = 40
 
-// full makes the matrix cover one replica, too, which takes as long again.
-var full = flag.Bool("full", false, "cover one replica in the matrix of switches, too")
-
 // step is one change of a charttest.Release and whether it may fail admission requests.
 type step struct {
 	name string
@@ -31,9 +27,9 @@ type step struct {
 
 // TestMatrix goes from each mode to each, by upgrade and back by rollback, and prints what users would have noticed.
 func TestMatrix(t *testing.T) {
-	counts := []int{3}
-	if *full {
-		counts = []int{1, 3}
+	counts := []int{1, 3}
+	if testing.Short() {
+		counts = []int{1}
 	}
 	var figures []string
 	for _, n := range counts {

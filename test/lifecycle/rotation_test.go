@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"encoding/json"
-	"flag"
 	"testing"
 	"time"
 
@@ -16,10 +15,14 @@ import (
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
-// rate is the number of objects a second that are sent while certificates rotate. A busy machine manages fewer.
-const rate = 150
-
-var rotations = flag.Int("rotations", 2, "rotations in a row under load")
+// load is how many rotations in a row, under how many objects a second, the tests of this package try. A busy machine manages
+// fewer objects.
+func load() (rotations, rate int) {
+	if testing.Short() {
+		return 2, 40
+	}
+	return 10, 150
+}
 
 func TestNoAdmissionRequestFailsWhileCertificatesRotate(t *testing.T) {
 	charttest.AssertNoneFailed(t, rotate(t, env))
@@ -41,9 +44,10 @@ func TestNotOneRequestFailsWhereTheAPIServerChoosesEndpoints(t *testing.T) {
 func rotate(t *testing.T, e *charttest.Environment) probe.Report {
 	t.Helper()
 	i := e.Install(t, charttest.Replicas(replicas))
+	rotations, rate := load()
 	p := probe.Start(t.Context(), i.Targets(t), rate)
 	seen := map[string]bool{}
-	for range *rotations {
+	for range rotations {
 		for _, c := range components {
 			var line struct{ Reason, CAFingerprint, Files string }
 			require.NoError(t, json.Unmarshal([]byte(c.bootstrap(t, e, i.Namespace, "--force-renew")), &line))
@@ -54,12 +58,12 @@ func rotate(t *testing.T, e *charttest.Environment) probe.Report {
 		}
 		i.Restart(t)
 	}
-	t.Logf("%d rotations of %d components with %d replicas each", *rotations, len(components), replicas)
+	t.Logf("%d rotations of %d components with %d replicas each", rotations, len(components), replicas)
 	report := p.Stop()
 	for _, target := range i.Targets(t) {
 		live, malformed := gen.ParseCertificates(target.CABundle)
 		assert.Zero(t, malformed)
-		assert.Len(t, live, min(*rotations+1, gen.MaxCAs), "%s", target.Entry)
+		assert.Len(t, live, min(rotations+1, gen.MaxCAs), "%s", target.Entry)
 	}
 	return report
 }
@@ -86,6 +90,7 @@ func TestAWipedBundleIsMadeGoodByTheNextBootstrap(t *testing.T) {
 	ended := time.Now()
 	require.Eventually(t, func() bool { return first.Send(t.Context(), true) == nil }, 30*time.Second, time.Millisecond)
 	t.Logf("the bootstrap took %s; the first request was answered %s after its end", ended.Sub(begun).Round(time.Millisecond), time.Since(ended).Round(time.Millisecond))
+	_, rate := load()
 	p := probe.Start(t.Context(), all, rate)
 	i.Restart(t)
 	charttest.AssertNoneFailed(t, p.Stop())
@@ -94,34 +99,33 @@ func TestAWipedBundleIsMadeGoodByTheNextBootstrap(t *testing.T) {
 func TestALostSecretAndARollingRestartFailNoRequest(t *testing.T) {
 	i := env.Install(t, charttest.Replicas(replicas))
 	secrets := env.Client.CoreV1().Secrets(i.Namespace)
-	for name, lose := range map[string]func(s *corev1.Secret) error{
-		"deleted": func(s *corev1.Secret) error { return secrets.Delete(t.Context(), s.Name, metav1.DeleteOptions{}) },
-		"emptied": func(s *corev1.Secret) error {
-			for key := range s.Data {
-				s.Data[key] = nil
-			}
-			_, err := secrets.Update(t.Context(), s, metav1.UpdateOptions{})
-			return err
-		},
-		"replaced by garbage": func(s *corev1.Secret) error {
-			for key := range s.Data {
-				s.Data[key] = []byte("garbage")
-			}
-			_, err := secrets.Update(t.Context(), s, metav1.UpdateOptions{})
-			return err
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			// Each case begins with what the one before has made good.
-			list, err := secrets.List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=kthena-certgen"})
-			require.NoError(t, err)
-			require.Len(t, list.Items, len(components))
-			p := probe.Start(t.Context(), i.Targets(t), rate)
-			for _, s := range list.Items {
-				assert.NoError(t, lose(&s))
-			}
-			i.Restart(t)
-			charttest.AssertNoneFailed(t, p.Stop())
-		})
+	fill := func(s *corev1.Secret, value []byte) error {
+		for key := range s.Data {
+			s.Data[key] = value
+		}
+		_, err := secrets.Update(t.Context(), s, metav1.UpdateOptions{})
+		return err
+	}
+	losses := []func(s *corev1.Secret) error{
+		func(s *corev1.Secret) error { return secrets.Delete(t.Context(), s.Name, metav1.DeleteOptions{}) },
+		func(s *corev1.Secret) error { return fill(s, nil) },
+		func(s *corev1.Secret) error { return fill(s, []byte("garbage")) },
+	}
+	rounds := len(losses) // in which every component loses its Secret in every way
+	if testing.Short() {
+		rounds = 1
+	}
+	_, rate := load()
+	for round := range rounds {
+		// Each round begins with what the one before has made good.
+		list, err := secrets.List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=kthena-certgen"})
+		require.NoError(t, err)
+		require.Len(t, list.Items, len(components))
+		p := probe.Start(t.Context(), i.Targets(t), rate)
+		for n, s := range list.Items {
+			assert.NoError(t, losses[(n+round)%len(losses)](&s))
+		}
+		i.Restart(t)
+		charttest.AssertNoneFailed(t, p.Stop())
 	}
 }
