@@ -138,6 +138,9 @@ func (c *Cluster) start(ctx context.Context, o Options, servers, controllers str
 	if err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // envtest knows no context
+	}
 	if err := c.startServers(o, servers, egress); err != nil {
 		return err
 	}
