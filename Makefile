@@ -83,7 +83,7 @@ golden: ## Write the golden files anew from what the code does now
 .PHONY: lint
 lint: ## Run golangci-lint and actionlint (builds them first: about five minutes once)
 	@$(TOOL) golangci-lint run ./...
-	@$(TOOL) actionlint
+	@$(GO) tool -modfile=hack/actionlint/go.mod actionlint
 
 .PHONY: vulncheck
 vulncheck: ## Look for known vulnerabilities in what is linked (needs their database, which is online)
@@ -102,6 +102,7 @@ man: ## Write the man pages into bin/man
 tidy: ## Tidy the Go modules
 	@$(GO) mod tidy
 	@for module in hack/controlplane/*/; do (cd $$module && $(GO) mod tidy) || exit 1; done
+	@cd hack/actionlint && $(GO) mod tidy
 	@cd hack/rulecheck && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy
 	@cd test/helm4 && $(GO) mod tidy
