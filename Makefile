@@ -49,6 +49,10 @@ test-long: controlplane build ## Run every test with the numbers of make matrix,
 test-helm4: controlplane build ## Test the chart with Helm 4, which is a module of its own: applied on the server, from install to switches of modes
 	@cd test/helm4 && $(GO) vet ./... && $(GO) test -timeout 10m ./...
 
+.PHONY: test-skew
+test-skew: build ## Test on the oldest and on the newest API server that the chart takes (KUBERNETES=MINOR for one of them)
+	@$(GO) run ./hack/skew $(KUBERNETES)
+
 .PHONY: race
 race: controlplane build ## Test the libraries and the program under the race detector (needs a C compiler; compiles everything anew once)
 	@CGO_ENABLED=1 $(GO) test -race -timeout 15m ./pkg/... ./internal/kube/... ./internal/command/... ./cmd/...
@@ -87,7 +91,7 @@ golden: ## Write the golden files anew from what the code does now
 .PHONY: lint
 lint: ## Run golangci-lint and actionlint (builds them first: about five minutes once)
 	@$(TOOL) golangci-lint run ./...
-	@$(TOOL) actionlint
+	@$(GO) tool -modfile=hack/actionlint/go.mod actionlint
 
 .PHONY: vulncheck
 vulncheck: ## Look for known vulnerabilities in what is linked (needs their database, which is online)
@@ -105,9 +109,8 @@ man: ## Write the man pages into bin/man
 .PHONY: tidy
 tidy: ## Tidy the Go modules
 	@$(GO) mod tidy
-	@cd hack/controlplane/kubernetes && $(GO) mod tidy
-	@cd hack/controlplane/certmanager && $(GO) mod tidy
-	@cd hack/controlplane/clients && $(GO) mod tidy
+	@for module in hack/controlplane/*/; do (cd $$module && $(GO) mod tidy) || exit 1; done
+	@cd hack/actionlint && $(GO) mod tidy
 	@cd hack/rulecheck && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy
 	@cd test/helm4 && $(GO) mod tidy

@@ -73,6 +73,13 @@ func TestWithoutARepositoryThereIsAnImageButNoRelease(t *testing.T) {
 	assert.EqualError(t, s.checkRelease(), "there is no release without a git repository that says what it is made of")
 }
 
+func TestAnImageOfChangedFilesDoesNotNameACommit(t *testing.T) {
+	s := source{revision: "0123456789abcdef0123456789abcdef01234567"}
+	assert.Equal(t, s.revision, labels(programs[0], s)["org.opencontainers.image.revision"])
+	s.dirty = true
+	assert.NotContains(t, labels(programs[0], s), "org.opencontainers.image.revision")
+}
+
 func TestAFolderThatIsNoLayoutIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "mine"), nil, 0o600))
@@ -124,13 +131,14 @@ func TestTheDockerfileBuildsTheSameImage(t *testing.T) {
 	} {
 		assert.Contains(t, dockerfile, line)
 	}
-	s := source{version: "$VERSION", revision: "$REVISION"}
-	for label, value := range labels(programs[0], s) {
-		// Docker records the time of a build itself.
-		if label != "org.opencontainers.image.created" {
-			assert.Contains(t, dockerfile, label+`="`+value+`"`)
-		}
+	want := labels(programs[0], source{version: "$VERSION", revision: "$REVISION"})
+	// Docker records the time of a build itself.
+	delete(want, "org.opencontainers.image.created")
+	got := map[string]string{}
+	for _, match := range regexp.MustCompile(`(org\.opencontainers\.image\.\w+)="([^"]*)"`).FindAllStringSubmatch(dockerfile, -1) {
+		got[match[1]] = match[2]
 	}
+	assert.Equal(t, want, got)
 	gomod, err := os.ReadFile("go.mod")
 	require.NoError(t, err)
 	goVersion := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(gomod)

@@ -131,22 +131,27 @@ func (g group) ldflags(module string) (string, error) {
 	if g.versioned == "" {
 		return strings.Join(stripFlags, " "), nil
 	}
+	version, err := g.version(module)
+	if err != nil {
+		return "", err
+	}
+	return versionFlags(version)
+}
+
+// version returns the version that the programs of the group report, whose module lies in the folder module.
+func (g group) version(module string) (string, error) {
 	gomod, err := os.ReadFile(filepath.Join(module, "go.mod"))
 	if err != nil {
 		return "", fmt.Errorf("reading the versions of the control plane's %s: %w", g.name, err)
 	}
-	return versionFlags(string(gomod), g.versioned)
+	return moduleVersion(string(gomod), g.versioned)
 }
 
 // versionFlags returns the linker's flags that strip the programs and set the version they report.
-func versionFlags(gomod, module string) (string, error) {
-	version, err := moduleVersion(gomod, module)
-	if err != nil {
-		return "", err
-	}
+func versionFlags(version string) (string, error) {
 	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
 	if len(parts) != 3 {
-		return "", fmt.Errorf("go.mod: version %q of %s does not have three parts", version, module)
+		return "", fmt.Errorf("version %q of Kubernetes does not have three parts", version)
 	}
 	flags := slices.Clone(stripFlags)
 	for _, kv := range []string{"gitVersion=" + version, "gitMajor=" + parts[0], "gitMinor=" + parts[1], "gitTreeState=clean"} {

@@ -168,11 +168,27 @@ func TestEnsure(t *testing.T) {
 }
 
 func TestVersionFlags(t *testing.T) {
-	for name, c := range map[string]struct{ gomod, flags, err string }{
-		"a version goes to the linker in parts": {
-			gomod: "require k8s.io/kubernetes v1.37.2\n",
-			flags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 " +
-				"-X k8s.io/component-base/version.gitMinor=37 -X k8s.io/component-base/version.gitTreeState=clean",
+	t.Run("a version goes to the linker in parts", func(t *testing.T) {
+		flags, err := versionFlags("v1.37.2")
+		require.NoError(t, err)
+		assert.Equal(t, "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 "+
+			"-X k8s.io/component-base/version.gitMinor=37 -X k8s.io/component-base/version.gitTreeState=clean", flags)
+	})
+	t.Run("a version of two parts is reported", func(t *testing.T) {
+		_, err := versionFlags("v1.37")
+		assert.EqualError(t, err, `version "v1.37" of Kubernetes does not have three parts`)
+	})
+}
+
+func TestModuleVersion(t *testing.T) {
+	for name, c := range map[string]struct{ gomod, version, err string }{
+		"a requirement on a line of its own": {
+			gomod:   "require k8s.io/kubernetes v1.37.2\n",
+			version: "v1.37.2",
+		},
+		"a requirement among others": {
+			gomod:   "require (\n\tk8s.io/api v0.37.2\n\tk8s.io/kubernetes v1.37.2 // indirect\n)\n",
+			version: "v1.37.2",
 		},
 		"a module that is not required is reported": {
 			gomod: "require (\n\tk8s.io/api v0.37.2\n)\n",
@@ -182,14 +198,10 @@ func TestVersionFlags(t *testing.T) {
 			gomod: "replace (\n\tk8s.io/kubernetes => ../kubernetes\n)\n",
 			err:   "go.mod does not require k8s.io/kubernetes",
 		},
-		"a version of two parts is reported": {
-			gomod: "require (\n\tk8s.io/kubernetes v1.37 // indirect\n)\n",
-			err:   `go.mod: version "v1.37" of k8s.io/kubernetes does not have three parts`,
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			flags, err := versionFlags(c.gomod, "k8s.io/kubernetes")
-			assert.Equal(t, c.flags, flags)
+			version, err := moduleVersion(c.gomod, "k8s.io/kubernetes")
+			assert.Equal(t, c.version, version)
 			if c.err == "" {
 				assert.NoError(t, err)
 			} else {

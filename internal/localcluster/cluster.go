@@ -29,6 +29,10 @@ const (
 	stopTimeout  = 30 * time.Second
 )
 
+// versionEnv names the version that kube-apiserver must be of, if any. Who tests on several versions would not see it in the
+// results if the tests ran on another one.
+const versionEnv = "KUBERNETES_VERSION"
+
 // Options says how a cluster is started. The zero value will do.
 type Options struct {
 	// Log is told what is started and stopped. Nothing is logged without it.
@@ -65,7 +69,7 @@ type Cluster struct {
 
 // Start starts a cluster, whose programs must have been built, and returns when all of it answers: the API server with its
 // built-in roles, the controllers, and the node called local. The API server tells the world that it is the version it was
-// built from. The context bounds the start only.
+// built from, which has to be KUBERNETES_VERSION if that is in the environment. The context bounds the start only.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	log := o.Log
 	if log == nil {
@@ -146,6 +150,9 @@ func (c *Cluster) start(ctx context.Context, o Options, servers, controllers str
 	}
 	if c.Client, err = kubernetes.NewForConfig(c.Config); err != nil {
 		return fmt.Errorf("creating the client: %w", err)
+	}
+	if err := c.readVersion(); err != nil {
+		return err
 	}
 	if err := writeKubeconfig(c.Kubeconfig, c.Config); err != nil {
 		return fmt.Errorf("writing the kubeconfig: %w", err)
@@ -234,6 +241,19 @@ func (c *Cluster) createLog(name string) (*os.File, error) {
 	}
 	c.undo = append(c.undo, log.Close)
 	return log, nil
+}
+
+// readVersion asks the API server for its version, which must be the one that the environment wants.
+func (c *Cluster) readVersion() error {
+	version, err := c.Client.Discovery().ServerVersion()
+	if err != nil {
+		return fmt.Errorf("asking kube-apiserver for its version: %w", err)
+	}
+	c.version = version.GitVersion
+	if want := os.Getenv(versionEnv); want != "" && c.version != want {
+		return fmt.Errorf("kube-apiserver is %s, and %s asks for %s", c.version, versionEnv, want)
+	}
+	return nil
 }
 
 // userConfig makes a user of the API server with a client certificate, and returns how to connect as that user.

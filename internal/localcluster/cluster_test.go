@@ -1,6 +1,7 @@
 package localcluster
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ import (
 
 func TestTheSharedCluster(t *testing.T) {
 	t.Run("is of the version it was built from", func(t *testing.T) {
-		assert.Equal(t, "v1.37.2", cluster.Version())
+		assert.Equal(t, cmp.Or(os.Getenv(versionEnv), "v1.37.2"), cluster.Version())
 	})
 	t.Run("is reached by the kubeconfig, which only its owner may read", func(t *testing.T) {
 		info, err := os.Stat(cluster.Kubeconfig)
@@ -116,6 +117,11 @@ func TestStartRefuses(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		assert.NoDirExists(t, dir)
 		assert.Empty(t, naming(t, dir))
+	})
+	t.Run("an API server of another version than the one that is asked for", func(t *testing.T) {
+		t.Setenv(versionEnv, "v1.20.0")
+		_, err := Start(t.Context(), Options{})
+		assert.EqualError(t, err, "starting the local cluster: kube-apiserver is "+cluster.Version()+", and KUBERNETES_VERSION asks for v1.20.0")
 	})
 }
 
