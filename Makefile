@@ -139,6 +139,11 @@ package: ## Lint the chart and write its package and an index into dist
 e2e: ## Install the chart on the cluster of the current context, with the stand-in, in every mode (E2E='-certgen NAME:TAG ...')
 	@$(GO) test -v -count=1 -timeout 60m -tags e2e ./test/e2e -args $(E2E)
 
+.PHONY: e2e-verify
+e2e-verify: build ## On the cluster of the current context, let verify name faults, and install what generate writes
+	@$(GO) test -v -count=1 -timeout 60m ./test/verify -run 'Fault|Issue|Trouble|Clock' -args -connected
+	@$(GO) test -v -count=1 -timeout 60m ./test/chart -run Offline -args -connected
+
 KIND         ?= kind
 KIND_CLUSTER ?= kthena-certgen
 KIND_IMAGE   ?=

@@ -8,6 +8,7 @@ package charttest
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,17 +42,19 @@ type Options struct {
 	AggregatorRouting bool
 }
 
-// Main is the TestMain of a package whose tests share one environment: it starts it into *e, runs the tests, stops it and
-// exits. The programs that pods run must have been built (make build).
+// Main is the TestMain of a package whose tests share one environment: it starts it into *e, or connects it, runs the tests,
+// stops it and exits. The programs that pods run must have been built (make build).
 func Main(m *testing.M, o Options, e **Environment) {
+	flag.Parse()
 	os.Exit(func() (code int) {
-		env, err := Start(context.Background(), o)
+		ctx := context.Background()
+		env, stop, err := open(ctx, o)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 		defer func() {
-			if err := env.Stop(); err != nil {
+			if err := stop(ctx); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				code = 1
 			}
@@ -59,6 +62,17 @@ func Main(m *testing.M, o Options, e **Environment) {
 		*e = env
 		return m.Run()
 	}())
+}
+
+// open starts or connects an environment, which stop ends or leaves.
+func open(ctx context.Context, o Options) (e *Environment, stop func(context.Context) error, err error) {
+	if *Connected {
+		return Connect(ctx)
+	}
+	if e, err = Start(ctx, o); err != nil {
+		return nil, nil, err
+	}
+	return e, func(context.Context) error { return e.Stop() }, nil
 }
 
 // Start starts an environment. The caller stops it.

@@ -44,7 +44,7 @@ func withRightsOfHelmTest(t *testing.T, i *charttest.Installation) {
 		begun = time.Now()
 		r = run(t, kubeconfig, i.Namespace)
 		assert.Equal(c, exitOK, r.code, "%s", r.stderr)
-	}, settling, 50*time.Millisecond)
+	}, settling(), 50*time.Millisecond)
 	requireHealthy(t, r)
 	assertReadOnly(t, i.Namespace, begun)
 }

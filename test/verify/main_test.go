@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,15 @@ const (
 var env *charttest.Environment
 
 func TestMain(m *testing.M) { charttest.Main(m, charttest.Options{CertManager: true}, &env) }
+
+// settling is how long a cluster may take to show a change: its caches, cert-manager and, where it is a real one, its kubelet,
+// which starts containers more slowly.
+func settling() time.Duration {
+	if *charttest.Connected {
+		return 3 * time.Minute
+	}
+	return 20 * time.Second
+}
 
 // result is what one run of the program came to.
 type result struct {
