@@ -192,6 +192,23 @@ func TestOnRequestThereIsADisruptionBudgetAndANetworkPolicy(t *testing.T) {
 	}
 }
 
+func TestWhereAComponentHasANetworkPolicyThePodOfHelmTestHasOne(t *testing.T) {
+	for _, component := range []string{"registry: {controllerManager", "workload: {controllerManager", "networking: {kthenaRouter"} {
+		t.Run(component, func(t *testing.T) {
+			objects := render(t, "{"+component+": {networkPolicy: {enabled: true}}}}")
+			require.Len(t, all[*networkingv1.NetworkPolicy](objects), 2)
+			np := named[*networkingv1.NetworkPolicy](t, objects, "kthena-verify")
+			pod := named[*corev1.Pod](t, objects, "kthena-verify")
+			assert.True(t, selects(np.Spec.PodSelector.MatchLabels, pod.ObjectMeta))
+			assert.Equal(t, []networkingv1.NetworkPolicyEgressRule{{}}, np.Spec.Egress, "open")
+			assert.Empty(t, np.Spec.Ingress, "nobody calls it")
+			for name, d := range deployments(objects) {
+				assert.False(t, selects(np.Spec.PodSelector.MatchLabels, d.Spec.Template.ObjectMeta), name)
+			}
+		})
+	}
+}
+
 func TestTheRegistryReplacesTheHostOfEveryImage(t *testing.T) {
 	objects := render(t, "{global: {imageRegistry: registry.example.com:5000}}")
 	for _, d := range all[*appsv1.Deployment](objects) {

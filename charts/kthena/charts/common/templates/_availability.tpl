@@ -21,7 +21,7 @@ NetworkPolicy of the component, when asked for. It is meant for namespaces that 
 Callers are not limited: the API server is no pod, its address differs from cluster to cluster, and the router is there
 to be called. Egress is open: certgen and the controllers need the API server, whose address a policy cannot know, and
 the router calls models that run in any namespace.
-Takes: component, with ports (list of port names) beside it.
+Takes: component, with ports (list of port names) beside it, if any is called.
 */}}
 {{- define "kthena.networkPolicy" -}}
 {{- if .values.networkPolicy.enabled -}}
