@@ -66,9 +66,9 @@ matrix: controlplane build ## Measure every switch between modes with 1 and 3 re
 	@$(GO) test -v ./test/chart -run 'Matrix|FailedSwitch|RenewedCertificate'
 
 .PHONY: bench
-bench: controlplane build bench-tools ## Measure the program against the floor, the chart's render and pkg/gen
+bench: controlplane build bench-tools ## Measure the program against the floor, the chart's render and the libraries (UPDATE=1 commits the ratios and their picture)
 	@bin/bench/bench -out bin/bench/report.json $(if $(UPDATE),-update)
-	@$(GO) test -run '^$$' -bench . -count 6 ./pkg/gen
+	@$(GO) test -run '^$$' -bench . -count 6 ./pkg/gen ./pkg/webhook
 
 .PHONY: bench-check
 bench-check: controlplane build bench-tools ## Fail when the program got worse, compared with the floor, than hack/bench/baseline.json says

@@ -21,9 +21,9 @@ import (
 const subject = "kthena-certgen"
 
 type options struct {
-	contenders, out, baseline string
-	rounds, crowds            int
-	check, update             bool
+	contenders, out, baseline, chart string
+	rounds, crowds                   int
+	check, update                    bool
 }
 
 func main() {
@@ -33,8 +33,9 @@ func main() {
 	flag.IntVar(&o.crowds, "crowds", 3, "runs of each program per number of bootstraps at once; 0 for none")
 	flag.StringVar(&o.out, "out", "", "file for everything that was measured, as JSON")
 	flag.StringVar(&o.baseline, "baseline", "hack/bench/baseline.json", "the committed ratios")
+	flag.StringVar(&o.chart, "chart", "docs/performance.svg", "the committed ratios as a picture")
 	flag.BoolVar(&o.check, "check", false, "fail when a ratio is worse than the committed one")
-	flag.BoolVar(&o.update, "update", false, "write the ratios as those to commit")
+	flag.BoolVar(&o.update, "update", false, "write the ratios, and their picture, as those to commit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
@@ -112,7 +113,7 @@ func measure(ctx context.Context, o options, cluster *localcluster.Cluster, cont
 			return r, err
 		}
 		for which, runs := range rounds[i] {
-			res.Cases[which] = figureOf(runs, rounds[0][which])
+			res.Cases[which] = figureOf(runs)
 		}
 		for n, took := range crowds {
 			var ms []float64
@@ -124,7 +125,7 @@ func measure(ctx context.Context, o options, cluster *localcluster.Cluster, cont
 			}
 		}
 		r.Contenders = append(r.Contenders, res)
-		r.Contenders[i].addRatios(r.Contenders[0])
+		r.Contenders[i].addRatios(r.Contenders[0], rounds[i], rounds[0])
 	}
 	return r, nil
 }
@@ -136,7 +137,14 @@ func compare(o options, r report) error {
 			continue
 		}
 		if o.update {
-			return writeJSON(o.baseline, c.Ratios)
+			if err := writeJSON(o.baseline, c.Ratios.rounded()); err != nil {
+				return err
+			}
+			committed, err := readBaseline(o.baseline)
+			if err != nil {
+				return err
+			}
+			return writeChart(o.chart, committed)
 		}
 		if o.check {
 			committed, err := readBaseline(o.baseline)

@@ -35,8 +35,7 @@ type report struct {
 	Renders    []rendering `json:"renders"`
 }
 
-// result is what was measured of one contender. Ratios are to the yardstick of the same round, so that they hold on a busy
-// machine too.
+// result is what was measured of one contender.
 type result struct {
 	Name   string            `json:"name"`
 	Binary int64             `json:"binary"` // bytes
@@ -44,8 +43,8 @@ type result struct {
 	Wire   map[string]wire   `json:"wire"`
 	// Crowds are milliseconds by the number of bootstraps.
 	Crowds map[int]spread `json:"crowds,omitempty"`
-	// Ratios are those of medians, by the names that the baseline has.
-	Ratios map[string]float64 `json:"ratios"`
+	// Ratios are to the yardstick, by the names that the baseline has.
+	Ratios baseline `json:"ratios"`
 }
 
 // figure is one case of a contender.
@@ -53,42 +52,52 @@ type figure struct {
 	WallMS spread `json:"wallMs"`
 	CPUMS  spread `json:"cpuMs"`
 	RSSMiB spread `json:"rssMiB"`
-	// The ratios are round by round.
-	WallRatio spread `json:"wallRatio"`
-	CPURatio  spread `json:"cpuRatio"`
-	RSSRatio  spread `json:"rssRatio"`
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 func mib(bytes int64) float64        { return float64(bytes) / (1 << 20) }
 
-func figureOf(own, yardstick []usage.Usage) figure {
-	measure := func(of func(usage.Usage) float64) (spread, spread) {
-		values, ratios := make([]float64, len(own)), make([]float64, len(own))
-		for i, u := range own {
-			values[i], ratios[i] = of(u), of(u)/of(yardstick[i])
-		}
-		return spreadOf(values), spreadOf(ratios)
+// What the kernel says of a run.
+func wallOf(u usage.Usage) float64 { return millis(u.Wall) }
+func cpuOf(u usage.Usage) float64  { return millis(u.CPU) }
+func rssOf(u usage.Usage) float64  { return mib(u.RSS) }
+
+func spreadOfRuns(all []usage.Usage, of func(usage.Usage) float64) spread {
+	values := make([]float64, len(all))
+	for i, u := range all {
+		values[i] = of(u)
 	}
-	var f figure
-	f.WallMS, f.WallRatio = measure(func(u usage.Usage) float64 { return millis(u.Wall) })
-	f.CPUMS, f.CPURatio = measure(func(u usage.Usage) float64 { return millis(u.CPU) })
-	f.RSSMiB, f.RSSRatio = measure(func(u usage.Usage) float64 { return mib(u.RSS) })
-	return f
+	return spreadOf(values)
 }
 
-// addRatios compares r with the yardstick.
-func (r *result) addRatios(yardstick result) {
-	r.Ratios = map[string]float64{"binary": float64(r.Binary) / float64(yardstick.Binary)}
-	for name, f := range r.Cases {
-		y := yardstick.Cases[name]
-		r.Ratios[name+" wall"] = f.WallMS.Median / y.WallMS.Median
-		r.Ratios[name+" cpu"] = f.CPUMS.Median / y.CPUMS.Median
-		r.Ratios[name+" rss"] = f.RSSMiB.Median / y.RSSMiB.Median
-		r.Ratios[name+" requests"] = float64(r.Wire[name].Requests) / float64(yardstick.Wire[name].Requests)
+func figureOf(all []usage.Usage) figure {
+	return figure{spreadOfRuns(all, wallOf), spreadOfRuns(all, cpuOf), spreadOfRuns(all, rssOf)}
+}
+
+// ratioOf compares two contenders: the ratio of their medians, and the quartiles of the ratios within one round, which hold
+// on a busy machine too.
+func ratioOf(own, yardstick []usage.Usage, of func(usage.Usage) float64) spread {
+	ratios := make([]float64, len(own))
+	for i, u := range own {
+		ratios[i] = of(u) / of(yardstick[i])
 	}
-	for n, s := range r.Crowds {
-		r.Ratios[fmt.Sprint("crowd ", n)] = s.Median / yardstick.Crowds[n].Median
+	s := spreadOf(ratios)
+	s.Median = spreadOfRuns(own, of).Median / spreadOfRuns(yardstick, of).Median
+	return s
+}
+
+// addRatios compares r with the yardstick, of which the runs of all cases are given.
+func (r *result) addRatios(yardstick result, own, theirs runs) {
+	exact := func(own, theirs int64) spread {
+		ratio := float64(own) / float64(theirs)
+		return spread{ratio, ratio, ratio}
+	}
+	r.Ratios = baseline{"binary": exact(r.Binary, yardstick.Binary)}
+	for name := range r.Cases {
+		r.Ratios[name+" wall"] = ratioOf(own[name], theirs[name], wallOf)
+		r.Ratios[name+" cpu"] = ratioOf(own[name], theirs[name], cpuOf)
+		r.Ratios[name+" rss"] = ratioOf(own[name], theirs[name], rssOf)
+		r.Ratios[name+" requests"] = exact(int64(r.Wire[name].Requests), int64(yardstick.Wire[name].Requests))
 	}
 }
 
@@ -107,14 +116,14 @@ func (r report) print(w io.Writer) {
 			p("| %s | %.1f | %s | %s | %s | %s | %d | %d | %d | %d |", c.Name, mib(c.Binary), which, f.WallMS, f.CPUMS, f.RSSMiB, on.Requests, on.Connections, on.Sent, on.Received)
 		}
 	}
-	p("\nRatio to %s: of the medians, and the quartiles of the ratios of single rounds.\n\n| | binary | case | wall | CPU | peak RSS |\n|---|--:|---|--:|--:|--:|", r.Contenders[0].Name)
+	p("\nRatio to %s: of the medians, and the quartiles of the ratios of single rounds.\n\n| | binary | case | wall | CPU | peak RSS | requests |\n|---|--:|---|--:|--:|--:|--:|", r.Contenders[0].Name)
 	for _, c := range r.Contenders[1:] {
 		for _, which := range []string{cold, warm} {
-			ratio := func(name string, s spread) string {
-				return fmt.Sprintf("%.2f (%.2f-%.2f)", c.Ratios[which+" "+name], s.Low, s.High)
+			ratio := func(name string) string {
+				s := c.Ratios[which+" "+name]
+				return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median, s.Low, s.High)
 			}
-			f := c.Cases[which]
-			p("| %s | %.2f | %s | %s | %s | %s |", c.Name, c.Ratios["binary"], which, ratio("wall", f.WallRatio), ratio("cpu", f.CPURatio), ratio("rss", f.RSSRatio))
+			p("| %s | %.2f | %s | %s | %s | %s | %.2f |", c.Name, c.Ratios["binary"].Median, which, ratio("wall"), ratio("cpu"), ratio("rss"), c.Ratios[which+" requests"].Median)
 		}
 	}
 	if len(r.Contenders[0].Crowds) > 0 {
@@ -125,7 +134,7 @@ func (r report) print(w io.Writer) {
 			for k, n := range crowdSizes {
 				cells[k] = fmt.Sprintf("%.0f", c.Crowds[n].Median)
 				if i > 0 {
-					cells[k] += fmt.Sprintf(" (%.2f)", c.Ratios[fmt.Sprint("crowd ", n)])
+					cells[k] += fmt.Sprintf(" (%.2f)", c.Crowds[n].Median/r.Contenders[0].Crowds[n].Median)
 				}
 			}
 			p("| %s | %s |", c.Name, strings.Join(cells, " | "))

@@ -313,7 +313,7 @@ func (w lineWriter) Write(p []byte) (int, error) {
 }
 
 // newCAs makes n CAs, the first the oldest.
-func newCAs(t *testing.T, n int) []*x509.Certificate {
+func newCAs(t testing.TB, n int) []*x509.Certificate {
 	t.Helper()
 	var set []*x509.Certificate
 	for i := range n {
@@ -324,7 +324,7 @@ func newCAs(t *testing.T, n int) []*x509.Certificate {
 
 func expiredCA(t *testing.T) *x509.Certificate { return newCA(t, now.Add(-2*time.Hour), time.Hour) }
 
-func newCA(t *testing.T, at time.Time, validity time.Duration) *x509.Certificate {
+func newCA(t testing.TB, at time.Time, validity time.Duration) *x509.Certificate {
 	t.Helper()
 	b, err := gen.Generate(gen.Spec{DNSNames: []string{"a"}, Validity: validity, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, at)
 	require.NoError(t, err)
