@@ -13,13 +13,13 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/verify"
-	"github.com/volcano-sh/kthena-certgen/test/crds"
 )
 
 // The component that most faults are injected into: one entry, one Service.
@@ -350,15 +350,20 @@ func isolated(t *testing.T, i *charttest.Installation) {
 	}
 }
 
+// withoutKind makes the API server no longer serve a kind. Objects of it, which a cluster that was there before may have, stay.
 func withoutKind(t *testing.T, _ *charttest.Installation) {
-	path := "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/modelservings.workload.serving.volcano.sh"
-	require.NoError(t, env.Client.Discovery().RESTClient().Delete().AbsPath(path).Do(t.Context()).Error())
+	serve := func(ctx context.Context, served bool) error {
+		patch := fmt.Appendf(nil, `[{"op": "replace", "path": "/spec/versions/0/served", "value": %t}]`, served)
+		return env.Client.Discovery().RESTClient().Patch(types.JSONPatchType).
+			AbsPath("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/modelservings.workload.serving.volcano.sh").Body(patch).Do(ctx).Error()
+	}
+	require.NoError(t, serve(t.Context(), false))
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
+		require.NoError(t, serve(ctx, true))
 		require.Eventually(t, func() bool {
-			return env.Client.Discovery().RESTClient().Get().AbsPath(path).Do(ctx).Error() != nil
+			return env.Client.Discovery().RESTClient().Get().AbsPath("/apis/workload.serving.volcano.sh/v1alpha1/modelservings").Do(ctx).Error() == nil
 		}, settling(), 50*time.Millisecond)
-		assert.NoError(t, crds.Install(ctx, env.Config))
 	})
 }
 
