@@ -120,10 +120,13 @@ func TestTheDockerfileBuildsTheSameImage(t *testing.T) {
 	dockerfile := strings.ReplaceAll(string(text), "\\\n", "")
 	for _, line := range []string{
 		"USER " + user, `ENTRYPOINT ["/kthena-certgen"]`, "WORKDIR /", "FROM scratch", "hack/image/passwd /image/etc/passwd",
-		`-trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /image/kthena-certgen ./cmd/kthena-certgen`,
+		`-trimpath -buildvcs=false -tags ` + certgenTags + ` -ldflags "-s -w -X main.version=$VERSION" -o /image/kthena-certgen ./cmd/kthena-certgen`,
 	} {
 		assert.Contains(t, dockerfile, line)
 	}
+	makefile, err := os.ReadFile("Makefile")
+	require.NoError(t, err)
+	assert.Contains(t, string(makefile), "-tags "+certgenTags+"\n", "what is tested is what is shipped")
 	s := source{version: "$VERSION", revision: "$REVISION"}
 	for label, value := range labels(programs[0], s) {
 		// Docker records the time of a build itself.
