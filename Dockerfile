@@ -10,7 +10,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN GOOS=$TARGETOS GOARCH=$TARGETARCH CGO_ENABLED=0 GOFLAGS=-mod=readonly GOWORK=off \
-    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /image/kthena-certgen ./cmd/kthena-certgen && \
+    go build -trimpath -buildvcs=false -tags nethttpomithttp2 -ldflags "-s -w -X main.version=$VERSION" -o /image/kthena-certgen ./cmd/kthena-certgen && \
     install -D -m 644 hack/image/passwd /image/etc/passwd
 
 FROM scratch

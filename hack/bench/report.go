@@ -141,9 +141,9 @@ func (r report) print(w io.Writer) {
 		}
 	}
 	if len(r.Renders) > 0 {
-		p("\nOne render of a chart by Helm's SDK.\n\n| chart | objects | ms |\n|---|--:|--:|")
+		p("\nOne render of a chart by Helm's SDK.\n\n| chart | objects | load ms | render ms | render CPU ms | CPU, ratio |\n|---|--:|--:|--:|--:|--:|")
 		for _, c := range r.Renders {
-			p("| %s | %d | %s |", c.Name, c.Objects, c.Millis)
+			p("| %s | %d | %s | %s | %s | %.1f |", c.Name, c.Objects, c.LoadMS, c.MS, c.CPUMS, c.CPUMS.Median/r.Renders[0].CPUMS.Median)
 		}
 	}
 }

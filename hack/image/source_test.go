@@ -127,10 +127,13 @@ func TestTheDockerfileBuildsTheSameImage(t *testing.T) {
 	dockerfile := strings.ReplaceAll(string(text), "\\\n", "")
 	for _, line := range []string{
 		"USER " + user, `ENTRYPOINT ["/kthena-certgen"]`, "WORKDIR /", "FROM scratch", "hack/image/passwd /image/etc/passwd",
-		`-trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /image/kthena-certgen ./cmd/kthena-certgen`,
+		`-trimpath -buildvcs=false -tags ` + certgenTags + ` -ldflags "-s -w -X main.version=$VERSION" -o /image/kthena-certgen ./cmd/kthena-certgen`,
 	} {
 		assert.Contains(t, dockerfile, line)
 	}
+	makefile, err := os.ReadFile("Makefile")
+	require.NoError(t, err)
+	assert.Contains(t, string(makefile), "-tags "+certgenTags+"\n", "what is tested is what is shipped")
 	want := labels(programs[0], source{version: "$VERSION", revision: "$REVISION"})
 	// Docker records the time of a build itself.
 	delete(want, "org.opencontainers.image.created")

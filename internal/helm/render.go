@@ -77,10 +77,24 @@ func (r Rendered) Manifest() string {
 
 // Render renders the chart at path, a folder or a package, without a cluster, as `helm template` does, notes included.
 func Render(path string, o RenderOptions) (Rendered, error) {
-	c, err := load(path, o.Dependencies)
+	c, err := Load(path, o.Dependencies)
 	if err != nil {
 		return Rendered{}, err
 	}
+	return c.Render(o)
+}
+
+// Chart is a chart that was loaded. Helm changes it while it renders it, so it can be rendered once.
+type Chart struct{ chart *chart.Chart }
+
+// Load reads the chart at path, a folder or a package, and adds the charts in the folders dependencies to it.
+func Load(path string, dependencies []string) (Chart, error) {
+	c, err := load(path, dependencies)
+	return Chart{c}, err
+}
+
+// Render renders the chart without a cluster. The dependencies are those that it was loaded with.
+func (c Chart) Render(o RenderOptions) (Rendered, error) {
 	install := action.NewInstall(&action.Configuration{Log: func(string, ...any) {}})
 	install.ClientOnly = true
 	install.DryRun = true
@@ -88,11 +102,13 @@ func Render(path string, o RenderOptions) (Rendered, error) {
 	install.Namespace = o.Namespace
 	install.APIVersions = o.APIVersions
 	if o.KubeVersion != "" {
-		if install.KubeVersion, err = chartutil.ParseKubeVersion(o.KubeVersion); err != nil {
+		version, err := chartutil.ParseKubeVersion(o.KubeVersion)
+		if err != nil {
 			return Rendered{}, fmt.Errorf("parsing the Kubernetes version %q: %w", o.KubeVersion, err)
 		}
+		install.KubeVersion = version
 	}
-	rel, err := install.Run(c, o.Values)
+	rel, err := install.Run(c.chart, o.Values)
 	if err != nil {
 		return Rendered{}, err
 	}
