@@ -6,10 +6,6 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # What images are built for.
 PLATFORMS ?= linux/amd64,linux/arm64
 
-# Packages are tested together, more than there are processors, since pods that start and end are waited for most of the time. Each
-# of their programs gets one processor: on two, a garbage collector that wants both takes a third of the time from the others.
-TOGETHER := -p 3 -exec 'env GOMAXPROCS=1'
-
 # client-go brings its own HTTP/2, so the program does without the second one in net/http; hack/image and the Dockerfile agree.
 CERTGEN := -tags nethttpomithttp2
 
@@ -43,11 +39,11 @@ controlplane: ## Build etcd, kube-apiserver and the controllers from their Go mo
 .PHONY: test
 test: controlplane build ## Run every test, on a real API server
 	@$(GO) vet -tags e2e ./...
-	@$(GO) test -short $(TOGETHER) -timeout 30m ./...
+	@$(GO) test -short -timeout 30m ./...
 
 .PHONY: test-long
 test-long: controlplane build ## Run every test with the numbers of make matrix, make rotation and 500 bootstraps at once (about 20 minutes)
-	@$(GO) test $(TOGETHER) -timeout 60m ./...
+	@$(GO) test -timeout 60m ./...
 
 .PHONY: test-helm4
 test-helm4: controlplane build ## Test the chart with Helm 4, which is a module of its own: applied on the server, from install to switches of modes

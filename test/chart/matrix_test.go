@@ -29,7 +29,7 @@ type step struct {
 func TestMatrix(t *testing.T) {
 	counts := []int{1, 3}
 	if testing.Short() {
-		counts = []int{1}
+		counts = []int{3}
 	}
 	var figures []string
 	for _, n := range counts {
