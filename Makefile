@@ -42,7 +42,7 @@ test: controlplane build ## Run every test, on a real API server
 	@$(GO) test -short -timeout 30m ./...
 
 .PHONY: test-long
-test-long: controlplane build ## Run every test with the numbers of make matrix, make rotation and 500 bootstraps at once (about 20 minutes)
+test-long: controlplane build ## Run every test with the numbers of make matrix, make rotation and 500 bootstraps at once
 	@$(GO) test -timeout 60m ./...
 
 .PHONY: test-helm4
