@@ -51,10 +51,18 @@ func PerComponent(values map[string]any) map[string]any {
 	return all
 }
 
-// Replicas are values that set the number of replicas of every component.
-func Replicas(n int) map[string]any { return PerComponent(map[string]any{"replicas": n}) }
+// Replicas are values that set the number of replicas of every component. With -short it is that of the registry alone, which has
+// most of the entries, and the others have one: most of the time of a test is that of its pods, and what replicas share is the
+// same for each component.
+func Replicas(n int) map[string]any {
+	values := PerComponent(map[string]any{"replicas": n})
+	if testing.Short() {
+		values = Merged(PerComponent(map[string]any{"replicas": 1}), map[string]any{"registry": values["registry"]})
+	}
+	return values
+}
 
-// InMode are values that choose a mode, and the replicas of every component.
+// InMode are values that choose a mode, and the replicas as Replicas does.
 func InMode(mode string, n int) map[string]any {
 	return Merged(Replicas(n), map[string]any{"global": map[string]any{"certManagementMode": mode}})
 }

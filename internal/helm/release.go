@@ -167,7 +167,7 @@ func (c *Client) configuration() (*action.Configuration, error) {
 	if !ok {
 		return nil, fmt.Errorf("creating helm's client: it is a %T", cfg.KubeClient)
 	}
-	cfg.KubeClient = waitingClient{client}
+	cfg.KubeClient = quickClient{client}
 	return cfg, nil
 }
 

@@ -3,7 +3,6 @@ package chart
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
 	"testing"
 	"time"
 
@@ -21,19 +20,6 @@ import (
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
-func TestCertManagerModeIsReadyWithoutARestart(t *testing.T) {
-	for _, n := range []int{1, 3} {
-		t.Run(fmt.Sprintf("with %d replicas", n), func(t *testing.T) {
-			i := env.Install(t, charttest.InMode(charttest.CertManager, n))
-			i.RequireNoRestarts(t)
-			i.RequireAdmission(t, 7)
-			for subchart := range charttest.Subcharts {
-				requireChain(t, i, subchart+"-webhook-certs", subchart+"-webhook-ca", subchart+"-webhook."+i.Namespace+".svc", subchart+"-webhook."+i.Namespace+".svc.cluster.local")
-			}
-		})
-	}
-}
-
 func TestTheUsersOwnIssuerSigns(t *testing.T) {
 	for _, kind := range []string{"Issuer", "ClusterIssuer"} {
 		t.Run("of kind "+kind, func(t *testing.T) {
@@ -42,7 +28,7 @@ func TestTheUsersOwnIssuerSigns(t *testing.T) {
 			i.Install(t, charttest.Merged(charttest.InMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"certManager": map[string]any{
 				"issuerRef": map[string]any{"name": "company", "kind": kind},
 			}}}))
-			i.RequireAdmission(t, 7)
+			i.RequireAdmission(t, charttest.Entries)
 			requireChain(t, i, "registry-webhook-certs", "company", "registry-webhook."+i.Namespace+".svc")
 		})
 	}

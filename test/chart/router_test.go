@@ -16,31 +16,25 @@ import (
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 )
 
-func TestAClientReachesTheRouterOverTLS(t *testing.T) {
-	const outside = "models.example.com"
-	tlsOn := map[string]any{"networking": map[string]any{"kthenaRouter": map[string]any{"tls": map[string]any{"enabled": true, "dnsName": outside}}}}
-	for mode, secret := range map[string]string{charttest.Auto: "kthena-router-tls-auto", charttest.CertManager: "kthena-router-tls", charttest.Manual: "kthena-router-tls"} {
-		t.Run("in mode "+mode, func(t *testing.T) {
-			i := env.Prepare(t)
-			inside := "kthena-router." + i.Namespace + ".svc"
-			values := charttest.InMode(mode, 1)
-			if mode == charttest.Manual {
-				values = charttest.InManualMode(1, i.CreateOwnSecrets(t))
-				i.CreateOwnSecret(t, secret, outside, inside, inside+".cluster.local")
-			}
-			i.Install(t, charttest.Merged(values, tlsOn))
-			i.RequireNoRestarts(t)
-			s, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), secret, metav1.GetOptions{})
-			require.NoError(t, err)
-			trusted := x509.NewCertPool()
-			require.True(t, trusted.AppendCertsFromPEM(s.Data["ca.crt"]))
-			for _, name := range []string{outside, inside, inside + ".cluster.local"} {
-				assert.NoError(t, get(t, i.Namespace, name, trusted), name)
-			}
-			assert.ErrorContains(t, get(t, i.Namespace, "other.example.com", trusted), "x509: certificate is valid for")
-			assert.ErrorContains(t, get(t, i.Namespace, outside, x509.NewCertPool()), "x509: certificate signed by unknown authority")
-		})
+// outside is the name that the router's clients outside the cluster know it by.
+const outside = "models.example.com"
+
+// routerTLS are values that make the router serve TLS.
+var routerTLS = map[string]any{"networking": map[string]any{"kthenaRouter": map[string]any{"tls": map[string]any{"enabled": true, "dnsName": outside}}}}
+
+// requireRouterTLS requires that a client that trusts the CA in the Secret, and no other, reaches the router by each of its names.
+func requireRouterTLS(t *testing.T, i *charttest.Installation, secret string) {
+	t.Helper()
+	s, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), secret, metav1.GetOptions{})
+	require.NoError(t, err)
+	trusted := x509.NewCertPool()
+	require.True(t, trusted.AppendCertsFromPEM(s.Data["ca.crt"]))
+	inside := "kthena-router." + i.Namespace + ".svc"
+	for _, name := range []string{outside, inside, inside + ".cluster.local"} {
+		assert.NoError(t, get(t, i.Namespace, name, trusted), name)
 	}
+	assert.ErrorContains(t, get(t, i.Namespace, "other.example.com", trusted), "x509: certificate is valid for")
+	assert.ErrorContains(t, get(t, i.Namespace, outside, x509.NewCertPool()), "x509: certificate signed by unknown authority")
 }
 
 // get asks the router for its readiness by a name, as a client that trusts certain CAs.

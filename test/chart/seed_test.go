@@ -3,6 +3,8 @@ package chart
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,26 +27,35 @@ import (
 const day = 24 * time.Hour
 
 func TestSeedOfAutoMode(t *testing.T) {
-	i := env.Install(t, charttest.Replicas(3))
+	values := func(n int) map[string]any { return charttest.Merged(charttest.Replicas(n), routerTLS) }
+	i := env.Install(t, values(3))
 	secrets := env.Client.CoreV1().Secrets(i.Namespace)
 
 	t.Run("auto is the default", func(t *testing.T) {
+		require.Equal(t, charttest.Deployments, slices.Sorted(maps.Keys(i.Pods(t))))
 		for subchart := range charttest.Subcharts {
 			_, err := secrets.Get(t.Context(), subchart+"-webhook-certs-auto", metav1.GetOptions{})
 			require.NoError(t, err)
 		}
+		i.RequireNoRestarts(t)
+		i.RequireAdmission(t, charttest.Entries)
 	})
 	t.Run("replicas that start together share one Secret", func(t *testing.T) {
-		for _, deployment := range charttest.Deployments {
+		together := 0
+		for deployment, pods := range i.Pods(t) {
 			outcomes, fingerprints := map[string]int{}, map[string]bool{}
 			for _, log := range i.CertgenLogs(t, deployment) {
 				line := lastLine(t, log)
 				outcomes[line.Outcome]++
 				fingerprints[line.CAFingerprint] = true
+				assert.NotContains(t, log, "PRIVATE KEY")
 			}
-			assert.Equal(t, map[string]int{"created": 1, "reused": 2}, outcomes, deployment)
+			assert.Equal(t, 1, outcomes["created"], "%s: %v", deployment, outcomes)
+			assert.Equal(t, len(pods)-1, outcomes["reused"], "%s: %v", deployment, outcomes)
 			assert.Len(t, fingerprints, 1, deployment)
+			together = max(together, len(pods))
 		}
+		assert.Equal(t, 3, together)
 	})
 	t.Run("the CA and the server certificate are valid for ten years", func(t *testing.T) {
 		for subchart := range charttest.Subcharts {
@@ -70,28 +81,56 @@ func TestSeedOfAutoMode(t *testing.T) {
 			assert.False(t, allowed(t, i, deployment, "list", ""), deployment)
 		}
 	})
+	t.Run("the router has a certificate for its DNS name", func(t *testing.T) { requireRouterTLS(t, i, "kthena-router-tls-auto") })
 	t.Run("the first pod creates the Secret and later ones use it", func(t *testing.T) {
-		i.Upgrade(t, charttest.Replicas(4))
+		t.Log(measure(t, i, step{"an upgrade to four replicas", false, func(t *testing.T) { i.Upgrade(t, values(4)) }}))
 		for _, deployment := range charttest.Deployments {
-			logs := i.CertgenLogs(t, deployment)
-			require.Len(t, logs, 4)
 			created := 0
-			for _, log := range logs {
+			for _, log := range i.CertgenLogs(t, deployment) {
 				if lastLine(t, log).Outcome == "created" {
 					created++
 				}
 			}
 			assert.Equal(t, 1, created, deployment)
 		}
+		assert.Len(t, i.CertgenLogs(t, "kthena-registry"), 4)
+	})
+	for _, s := range []step{
+		{"an upgrade that changes nothing", false, func(t *testing.T) { i.Upgrade(t, values(4)) }},
+		{"a rolling restart of everything", false, i.Restart},
+		{"an upgrade to fewer replicas", false, func(t *testing.T) { i.Upgrade(t, values(2)) }},
+		{"a rollback", false, func(t *testing.T) { i.Rollback(t, 1) }},
+	} {
+		t.Run("no request fails during "+s.name, func(t *testing.T) {
+			t.Log(measure(t, i, s))
+			i.RequireNoRestarts(t)
+		})
+	}
+	t.Run("uninstall leaves the Secrets and nothing else, and they are used again", func(t *testing.T) {
+		require.NoError(t, i.Helm.Uninstall(charttest.Release, charttest.Wait))
+		left, err := secrets.List(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		var names []string
+		for _, s := range left.Items {
+			names = append(names, s.Name)
+		}
+		assert.Equal(t, []string{"kthena-router-tls-auto", "networking-webhook-certs-auto", "registry-webhook-certs-auto", "workload-webhook-certs-auto"}, names)
+		ofRelease := metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + charttest.Release}
+		validating, err := env.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().List(t.Context(), ofRelease)
+		require.NoError(t, err)
+		assert.Empty(t, validating.Items)
+		roles, err := env.Client.RbacV1().ClusterRoles().List(t.Context(), ofRelease)
+		require.NoError(t, err)
+		assert.Empty(t, roles.Items)
+
+		i.Install(t, nil)
 		i.RequireAdmission(t, charttest.Entries)
+		assert.Equal(t, "reused", lastLine(t, i.CertgenLogs(t, "kthena-registry")[0]).Outcome)
 	})
 }
 
 func TestSeedOfCertManagerMode(t *testing.T) {
-	const outside = "your-domain.com"
-	i := env.Install(t, charttest.Merged(charttest.InMode(charttest.CertManager, 1), map[string]any{"networking": map[string]any{"kthenaRouter": map[string]any{
-		"enabled": true, "tls": map[string]any{"enabled": true, "dnsName": outside, "secretName": "kthena-router-tls"},
-	}}}))
+	i := env.Install(t, charttest.Merged(charttest.InMode(charttest.CertManager, 3), routerTLS))
 	client, err := dynamic.NewForConfig(env.Config)
 	require.NoError(t, err)
 	exists := func(t *testing.T, resource, name string) {
@@ -117,13 +156,20 @@ func TestSeedOfCertManagerMode(t *testing.T) {
 	})
 	t.Run("the DNS names are those of the webhook's Service", func(t *testing.T) {
 		for subchart := range charttest.Subcharts {
-			assert.ElementsMatch(t, dnsNames(subchart, i.Namespace), certificate(t, subchart+"-webhook-certs"))
+			names := dnsNames(subchart, i.Namespace)
+			assert.ElementsMatch(t, names, certificate(t, subchart+"-webhook-certs"))
+			requireChain(t, i, subchart+"-webhook-certs", subchart+"-webhook-ca", names...)
 		}
 	})
 	t.Run("the router has a certificate for its DNS name in its Secret", func(t *testing.T) {
 		exists(t, "issuers", "networking-router-issuer")
 		exists(t, "certificates", "networking-router-cert")
 		assert.Contains(t, certificate(t, "kthena-router-tls"), outside)
+		requireRouterTLS(t, i, "kthena-router-tls")
+	})
+	t.Run("every pod is ready without a restart", func(t *testing.T) {
+		i.RequireNoRestarts(t)
+		i.RequireAdmission(t, charttest.Entries)
 	})
 }
 
@@ -150,14 +196,21 @@ func TestSeedOfManualMode(t *testing.T) {
 		}
 	})
 	t.Run("the CA bundle is that of the value", func(t *testing.T) {
-		i.Install(t, charttest.InManualMode(1, own))
+		router := "kthena-router." + i.Namespace + ".svc"
+		i.CreateOwnSecret(t, "kthena-router-tls", outside, router, router+".cluster.local")
+		i.Install(t, charttest.Merged(charttest.InManualMode(3, own), routerTLS))
 		targets := i.Targets(t)
 		require.Len(t, targets, charttest.Entries)
 		for _, target := range targets {
 			assert.Equal(t, string(own), string(target.CABundle), target.Entry)
 		}
+		i.RequireNoRestarts(t)
 		i.RequireAdmission(t, charttest.Entries)
+		secrets, err := env.Client.CoreV1().Secrets(i.Namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "type=" + string(corev1.SecretTypeTLS)})
+		require.NoError(t, err)
+		assert.Len(t, secrets.Items, 4, "the user's and no others")
 	})
+	t.Run("the router has a certificate for its DNS name in its Secret", func(t *testing.T) { requireRouterTLS(t, i, "kthena-router-tls") })
 }
 
 // dnsNames are those of a subchart's webhook Service.
