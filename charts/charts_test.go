@@ -3,11 +3,13 @@ package charts
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,11 +99,30 @@ func render(t *testing.T, values string) []object {
 	return renderOptions(t, options(t, values))
 }
 
+// renders are what was rendered already, by the JSON of the options: many tests look at the same.
+var renders sync.Map
+
 func renderOptions(t *testing.T, o helm.RenderOptions) []object {
 	t.Helper()
+	key, err := json.Marshal(o)
+	require.NoError(t, err)
+	if known, ok := renders.Load(string(key)); ok {
+		return copies(known.([]object))
+	}
 	rendered, err := helm.Render(umbrella, o)
 	require.NoError(t, err)
-	return decode(t, rendered)
+	objects := decode(t, rendered)
+	renders.Store(string(key), copies(objects))
+	return objects
+}
+
+// copies are objects that a test may change.
+func copies(objects []object) []object {
+	list := make([]object, len(objects))
+	for i, o := range objects {
+		list[i] = o.DeepCopyObject().(object)
+	}
+	return list
 }
 
 // decode reads every document, hooks too, as the type that its kind names. An unknown or doubled field is an error. cert-manager's
