@@ -125,18 +125,6 @@ func TestStartRefuses(t *testing.T) {
 	})
 }
 
-func TestStop(t *testing.T) {
-	c, err := Start(t.Context(), Options{})
-	require.NoError(t, err)
-	require.DirExists(t, c.Dir)
-
-	require.NoError(t, c.Stop())
-
-	assert.NoDirExists(t, c.Dir)
-	assert.Empty(t, naming(t, c.Dir))
-	assert.NoError(t, c.Stop(), "twice")
-}
-
 // newNamespace makes a namespace for one test, complete with its service account.
 func newNamespace(t *testing.T) string {
 	t.Helper()

@@ -24,7 +24,7 @@ func TestNoProcessOutlivesTheKubelet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, err := Start(t.Context(), Options{})
 			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, c.Stop()) })
+			t.Cleanup(func() { require.NoError(t, c.Stop(), "again") })
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			k, err := c.RunPods(ctx, PodOptions{Images: shared.options.Images})
@@ -44,6 +44,9 @@ func TestNoProcessOutlivesTheKubelet(t *testing.T) {
 			require.NoError(t, stop(cancel, c, k))
 
 			assert.Empty(t, naming(t, images))
+			require.NoError(t, c.Stop())
+			assert.NoDirExists(t, c.Dir)
+			assert.Empty(t, naming(t, c.Dir))
 		})
 	}
 }

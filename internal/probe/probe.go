@@ -114,7 +114,8 @@ func (p *Probe) record(i int, err error) {
 		return
 	}
 	p.report.Failed++
-	if closed(err) {
+	var call *CallError
+	if errors.As(err, &call) && Closed(err.Error()) {
 		p.report.Closed++
 	}
 	l.failed = true
@@ -128,11 +129,8 @@ func (p *Probe) record(i int, err error) {
 // webhook's failure as text alone.
 var closedText = regexp.MustCompile(`: (EOF|http: server closed idle connection|use of closed network connection|(read|write): (connection reset by peer|broken pipe))$`)
 
-// closed reports whether a call failed because the server had closed the connection.
-func closed(err error) bool {
-	var call *CallError
-	return errors.As(err, &call) && closedText.MatchString(err.Error())
-}
+// Closed reports whether the text of a failed webhook call says that the server had closed the connection.
+func Closed(text string) bool { return closedText.MatchString(text) }
 
 // Broken is the number of failures that are not Closed: those that a certificate, a missing server or a wrong answer
 // caused.

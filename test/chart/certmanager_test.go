@@ -15,7 +15,6 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/helm"
 	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
@@ -110,17 +109,4 @@ func apply(t *testing.T, namespace, resource, kind, name string, spec map[string
 	t.Cleanup(func() {
 		assert.NoError(t, resources.Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{}))
 	})
-}
-
-func TestAClusterWithoutCertManagerStopsTheInstall(t *testing.T) {
-	without, err := localcluster.Start(t.Context(), localcluster.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, without.Stop()) })
-	client, err := helm.New(without.Kubeconfig, "kthena")
-	require.NoError(t, err)
-	_, err = client.Install(t.Context(), charttest.Release, env.Chart(), charttest.InMode(charttest.CertManager, 1), charttest.Wait)
-	require.ErrorContains(t, err, "ERROR: the cluster does not serve cert-manager.io/v1: install cert-manager first, or set global.certManagementMode to auto")
-	releases, err := without.Client.CoreV1().Secrets("kthena").List(t.Context(), metav1.ListOptions{})
-	require.NoError(t, err)
-	assert.Empty(t, releases.Items)
 }

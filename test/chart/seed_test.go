@@ -206,9 +206,7 @@ func TestSeedOfManualMode(t *testing.T) {
 		}
 		i.RequireNoRestarts(t)
 		i.RequireAdmission(t, charttest.Entries)
-		secrets, err := env.Client.CoreV1().Secrets(i.Namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "type=" + string(corev1.SecretTypeTLS)})
-		require.NoError(t, err)
-		assert.Len(t, secrets.Items, 4, "the user's and no others")
+		assert.Len(t, tlsSecrets(t, i), 4, "the user's and no others")
 	})
 	t.Run("the router has a certificate for its DNS name in its Secret", func(t *testing.T) { requireRouterTLS(t, i, "kthena-router-tls") })
 }

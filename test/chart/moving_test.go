@@ -1,6 +1,4 @@
-// Package moving brings a release of Kthena's own chart to this one, on a real API server and as docs/moving-from-kthena.md says, and
-// watches that no admission request fails and nothing of the user's is lost.
-package moving
+package chart
 
 import (
 	"context"
@@ -30,12 +28,7 @@ const (
 
 var ownValidating = []string{"kthena-controller-manager-validating-webhook", "kthena-router-validating-webhook"}
 
-// env is the cluster of this package's tests.
-var env *charttest.Environment
-
-func TestMain(m *testing.M) { charttest.Main(m, charttest.Options{}, &env) }
-
-// The steps of docs/moving-from-kthena.md.
+// The steps of docs/moving-from-kthena.md. No admission request fails, and nothing of the user's is lost.
 func TestMovingFromKthenasOwnChartFailsNoRequestAndLosesNothing(t *testing.T) {
 	i := env.Prepare(t)
 	t.Cleanup(func() { forgetOwn(t) })
@@ -45,12 +38,12 @@ func TestMovingFromKthenasOwnChartFailsNoRequestAndLosesNothing(t *testing.T) {
 		own[key] = base64.StdEncoding.EncodeToString(ca)
 	}
 	i.CreateOwnSecret(t, "kthena-router-tls", "llm.example.com")
-	before := secrets(t, i)
+	before := tlsSecrets(t, i)
 	require.Len(t, before, 3)
 	_, err := i.Helm.Install(t.Context(), charttest.Release, filepath.Join("testdata", "kthena-own"), own, charttest.Wait)
 	require.NoError(t, err)
 
-	p := probe.Start(t.Context(), ownTargets(t, i), 40)
+	p := probe.Start(t.Context(), ownTargets(t, i), probeRate)
 	keepOwn(t, i)
 	orphan := metav1.DeletePropagationOrphan
 	require.NoError(t, env.Client.AppsV1().Deployments(i.Namespace).Delete(t.Context(), ownRouter, metav1.DeleteOptions{PropagationPolicy: &orphan}))
@@ -76,8 +69,8 @@ func TestMovingFromKthenasOwnChartFailsNoRequestAndLosesNothing(t *testing.T) {
 	}
 }
 
-// secrets are those with keys, by name.
-func secrets(t *testing.T, i *charttest.Installation) map[string]corev1.Secret {
+// tlsSecrets are those with keys, by name.
+func tlsSecrets(t *testing.T, i *charttest.Installation) map[string]corev1.Secret {
 	t.Helper()
 	list, err := env.Client.CoreV1().Secrets(i.Namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "type=" + string(corev1.SecretTypeTLS)})
 	require.NoError(t, err)
