@@ -39,7 +39,8 @@ controlplane: ## Build etcd, kube-apiserver and the controllers from their Go mo
 .PHONY: test
 test: controlplane build ## Run every test, on a real API server
 	@$(GO) vet -tags e2e ./...
-	@$(GO) test -short -timeout 30m ./...
+	@# Many tests wait for something, so more of them than there are processors may run at once.
+	@$(GO) test -short -parallel 6 -timeout 30m ./...
 
 .PHONY: test-long
 test-long: controlplane build ## Run every test with the numbers of make matrix, make rotation and 500 bootstraps at once

@@ -24,17 +24,17 @@ func TestTheUsersOwnIssuerSigns(t *testing.T) {
 		t.Run("of kind "+kind, func(t *testing.T) {
 			i := env.Prepare(t)
 			createIssuer(t, i, kind, "company")
-			i.Install(t, charttest.Merged(charttest.InMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"certManager": map[string]any{
+			i.Install(t, charttest.Merged(inMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"certManager": map[string]any{
 				"issuerRef": map[string]any{"name": "company", "kind": kind},
 			}}}))
-			i.RequireAdmission(t, charttest.Entries)
+			requireAdmission(t, i)
 			requireChain(t, i, "registry-webhook-certs", "company", "registry-webhook."+i.Namespace+".svc")
 		})
 	}
 }
 
 func TestARenewedCertificateIsServedAfterARestart(t *testing.T) {
-	i := env.Install(t, charttest.InMode(charttest.CertManager, 3))
+	i := env.Install(t, inMode(charttest.CertManager, 3))
 	secrets := env.Client.CoreV1().Secrets(i.Namespace)
 	before, err := secrets.Get(t.Context(), "registry-webhook-certs", metav1.GetOptions{})
 	require.NoError(t, err)
@@ -49,6 +49,7 @@ func TestARenewedCertificateIsServedAfterARestart(t *testing.T) {
 		}, time.Minute, 50*time.Millisecond)
 		i.Restart(t)
 	}}))
+	requireAdmission(t, i)
 }
 
 // requireChain requires that a Secret of cert-manager's holds a server certificate for the names, signed by the CA named root.

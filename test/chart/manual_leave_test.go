@@ -12,20 +12,24 @@ import (
 // An upgrade from manual mode makes Helm delete the bundle that the revision before had. A release that Helm knows no revision of
 // has nothing that is deleted: what is there is taken over as it is. See docs/switching-modes.md, from manual mode.
 func TestManualModeIsLeftWithoutAGap(t *testing.T) {
-	for _, to := range []string{charttest.Auto, charttest.CertManager} {
+	modes := []string{charttest.Auto, charttest.CertManager}
+	if testing.Short() {
+		modes = modes[:1]
+	}
+	for _, to := range modes {
 		t.Run("to "+to, func(t *testing.T) {
 			i := env.Prepare(t)
-			i.Install(t, charttest.InManualMode(3, i.CreateOwnSecrets(t)))
+			i.Install(t, inManualMode(3, i.CreateOwnSecrets(t)))
 			t.Log(measure(t, i, step{"manual -> " + to + ", history put aside", false, func(t *testing.T) {
 				history := metav1.ListOptions{LabelSelector: "owner=helm,name=" + charttest.Release}
 				require.NoError(t, env.Client.CoreV1().Secrets(i.Namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, history))
-				i.Install(t, charttest.InMode(to, 3))
+				i.Install(t, inMode(to, 3))
 				i.Restart(t) // what the API server trusts holds for pods that start later, too
 			}}))
 			i.RequireNoRestarts(t)
 			// From here on the release is like any other.
-			i.Upgrade(t, charttest.InMode(to, 2))
-			i.RequireAdmission(t, charttest.Entries)
+			i.Upgrade(t, inMode(to, 2))
+			requireAdmission(t, i)
 		})
 	}
 }

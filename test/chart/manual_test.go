@@ -24,8 +24,8 @@ func TestObjectsCanBeDeletedAfterAnUninstallAndTheReleaseComesBackInAnotherMode(
 			if mode == charttest.Manual {
 				values = charttest.InManualMode(1, own)
 			}
-			i.Install(t, values)
-			i.RequireAdmission(t, charttest.Entries)
+			i.Install(t, charttest.Merged(values, only("workload")))
+			i.RequireAdmission(t, 1)
 			object := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{}}}
 			object.SetAPIVersion("workload.serving.volcano.sh/v1alpha1")
 			object.SetKind("ModelServing")

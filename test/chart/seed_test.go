@@ -103,6 +103,7 @@ func TestSeedOfAutoMode(t *testing.T) {
 	} {
 		t.Run("no request fails during "+s.name, func(t *testing.T) {
 			t.Log(measure(t, i, s))
+			i.RequireAdmission(t, charttest.Entries)
 			i.RequireNoRestarts(t)
 		})
 	}

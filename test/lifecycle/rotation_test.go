@@ -19,7 +19,7 @@ import (
 // fewer objects.
 func load() (rotations, rate int) {
 	if testing.Short() {
-		return 2, 40
+		return 1, 40
 	}
 	return 10, 150
 }
@@ -31,6 +31,9 @@ func TestNoAdmissionRequestFailsWhileCertificatesRotate(t *testing.T) {
 // An API server that chooses the endpoint of each call itself sends none to a pod that is ending, so that no call can meet
 // a connection being closed: not one fails, whatever the reason.
 func TestNotOneRequestFailsWhereTheAPIServerChoosesEndpoints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a cluster of its own: make rotation")
+	}
 	choosing, err := charttest.Start(t.Context(), charttest.Options{AggregatorRouting: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, choosing.Stop()) })

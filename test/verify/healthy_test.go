@@ -28,7 +28,8 @@ func installed(t *testing.T, mode string, replicas int) *charttest.Installation 
 		values = charttest.InManualMode(replicas, i.CreateOwnSecrets(t))
 		i.CreateOwnSecret(t, "kthena-router-tls", "models.example.com", "kthena-router."+i.Namespace+".svc")
 	}
-	i.Install(t, charttest.Merged(values, routerTLS))
+	all := charttest.PerComponent(map[string]any{"replicas": replicas})
+	i.Install(t, charttest.Merged(charttest.Merged(values, all), routerTLS))
 	i.RequireAdmission(t, charttest.Entries)
 	awaitEndpoints(t, i.Namespace, replicas)
 	return i
