@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		}
 		list = append(list, p)
 	}
-	s, err := readSource(ctx, chartDir, *version)
+	s, err := readSource(ctx, *version)
 	if err != nil {
 		return err
 	}

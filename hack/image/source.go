@@ -34,7 +34,7 @@ type source struct {
 var versionText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$`)
 
 // readSource reads what the repository in the working directory says.
-func readSource(ctx context.Context, chartDir, version string) (source, error) {
+func readSource(ctx context.Context, version string) (source, error) {
 	if !versionText.MatchString(version) {
 		return source{}, fmt.Errorf("version %q is not allowed: use letters, digits, dots, hyphens, underscores and plus signs", version)
 	}

@@ -51,7 +51,7 @@ func TestAReleaseIsTheTaggedCommitOfTheChartsVersion(t *testing.T) {
 		"v0.1.0-1-g123456": "version v0.1.0-1-g123456 is no release of chart 0.1.0: tag the commit v0.1.0",
 		"v0.2.0":           "version v0.2.0 is no release of chart 0.1.0: tag the commit v0.1.0",
 	} {
-		s, err := readSource(t.Context(), chartDir, version)
+		s, err := readSource(t.Context(), version)
 		require.NoError(t, err)
 		assert.Len(t, s.revision, 40)
 		if err := s.checkRelease(); want == "" {
@@ -67,7 +67,7 @@ func TestWithoutARepositoryThereIsAnImageButNoRelease(t *testing.T) {
 	require.NoError(t, os.RemoveAll(".git"))
 	t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(t.TempDir()))
 	t.Setenv("SOURCE_DATE_EPOCH", epoch)
-	s, err := readSource(t.Context(), chartDir, "v0.1.0")
+	s, err := readSource(t.Context(), "v0.1.0")
 	require.NoError(t, err)
 	assert.NotContains(t, labels(programs[0], s), "org.opencontainers.image.revision")
 	assert.EqualError(t, s.checkRelease(), "there is no release without a git repository that says what it is made of")
@@ -103,7 +103,7 @@ func newRepository(t *testing.T) {
 func TestTheChartAsksForTheseImages(t *testing.T) {
 	t.Chdir(filepath.Join("..", ".."))
 	t.Setenv("SOURCE_DATE_EPOCH", epoch)
-	s, err := readSource(t.Context(), chartDir, "devel")
+	s, err := readSource(t.Context(), "devel")
 	require.NoError(t, err)
 	var want []string
 	for _, p := range programs {

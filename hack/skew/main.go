@@ -1,5 +1,5 @@
 // Command skew runs tests on the API servers of several minors of Kubernetes, each with the same etcd, controllers and
-// cert-manager. Its arguments name the minors; without any, the tests run on all that there are.
+// cert-manager. Its arguments name the minors; without any, the tests run on all that there are. They are those of make test.
 package main
 
 import (
@@ -75,7 +75,7 @@ func test(ctx context.Context, server controlplane.APIServer, etcd string) error
 	}
 	fmt.Printf("Kubernetes %s\n", server.Version)
 	begun := time.Now()
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-timeout", "30m"}, packages...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-short", "-count=1", "-timeout", "30m"}, packages...)...)
 	cmd.Env = append(os.Environ(), "KUBEBUILDER_ASSETS="+assets, "KUBERNETES_VERSION="+server.Version)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	// The tests stop their clusters when they are interrupted, and not when they are killed.

@@ -18,7 +18,6 @@ type list[T any] struct {
 
 // configuration is a webhook configuration of either kind; what differs between their entries is not looked at.
 type configuration struct {
-	kind     string
 	Metadata metav1.ObjectMeta               `json:"metadata"`
 	Webhooks []admissionv1.ValidatingWebhook `json:"webhooks"`
 }

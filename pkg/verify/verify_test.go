@@ -247,7 +247,7 @@ func TestEveryCodeIsDescribedOnce(t *testing.T) {
 	}
 	require.Len(t, constants, len(Codes))
 	for i, d := range Codes {
-		assert.Equal(t, 1, len(slices.DeleteFunc(slices.Clone(Codes), func(o Description) bool { return o.Code != d.Code })), "%s", d.Code)
+		assert.Len(t, slices.DeleteFunc(slices.Clone(Codes), func(o Description) bool { return o.Code != d.Code }), 1, "%s", d.Code)
 		assert.Contains(t, constants, d.Code)
 		assert.NotEmpty(t, d.Meaning, "%s", d.Code)
 		assert.NotEmpty(t, d.Remedy, "%s", d.Code)

@@ -70,8 +70,8 @@ func validate(object []byte) (string, error) {
 	case "ModelRoute":
 		for _, rule := range o.Spec.Rules {
 			for _, h := range rule.ModelMatch.Headers {
-				if _, err := regexp.Compile(h.Regex); err != nil {
-					return err.Error(), nil
+				if fault := faultOfRegexp(h.Regex); fault != "" {
+					return fault, nil
 				}
 			}
 		}
@@ -86,4 +86,12 @@ func validate(object []byte) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// faultOfRegexp is what is wrong with a regular expression, and empty when nothing is.
+func faultOfRegexp(pattern string) string {
+	if _, err := regexp.Compile(pattern); err != nil {
+		return err.Error()
+	}
+	return ""
 }
