@@ -197,6 +197,13 @@ func AssertNoneFailed(t *testing.T, r probe.Report) {
 	assert.LessOrEqual(t, r.Closed, r.ClosedLimit(), "%q", r.Errors)
 }
 
+// AssertNotOneFailed asserts that requests were sent and none failed, whatever the reason.
+func AssertNotOneFailed(t *testing.T, r probe.Report) {
+	t.Helper()
+	AssertNoneFailed(t, r)
+	assert.Zero(t, r.Failed, "%q", r.Errors)
+}
+
 // Figures is a report as part of a line.
 func Figures(r probe.Report) string {
 	return fmt.Sprintf("%4d sent in %s, %.0f a second, %d failed, %d of them closed, longest gap %s",

@@ -62,6 +62,12 @@ func Replicas(n int) map[string]any {
 	return values
 }
 
+// Draining are values that make the stand-in tell its clients to close their connections before it ends, so that no request
+// meets one while it is being closed. Kthena's servers do not; and since it hides a missing preStop, few tests want it.
+func Draining() map[string]any {
+	return PerComponent(map[string]any{"extraArgs": []any{"--drain=2s"}})
+}
+
 // InMode are values that choose a mode, and the replicas as Replicas does.
 func InMode(mode string, n int) map[string]any {
 	return Merged(Replicas(n), map[string]any{"global": map[string]any{"certManagementMode": mode}})

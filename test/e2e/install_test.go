@@ -61,6 +61,18 @@ func TestTheChartInEachMode(t *testing.T) {
 	}
 }
 
+func TestNotOneRequestFailsWhereServersDrain(t *testing.T) {
+	i := prepare(t)
+	i.Install(t, charttest.Merged(values(charttest.Auto, nil), charttest.Draining()))
+	i.RequireAdmission(t, charttest.Entries)
+	p := probe.Start(t.Context(), i.Targets(t), rate)
+	for range 3 {
+		i.Restart(t)
+	}
+	charttest.AssertNotOneFailed(t, p.Stop())
+	requirePods(t, i)
+}
+
 // prepare makes a namespace that enforces the Pod Security Standard restricted and denies all traffic, and shows that it does.
 func prepare(t *testing.T) *charttest.Installation {
 	t.Helper()

@@ -85,6 +85,20 @@ func awaitEndOfPods(t *testing.T) {
 	}, time.Minute, 50*time.Millisecond)
 }
 
+// awaitNextRestart waits until kubectl restarts pods again: it tells restarts apart by the second, and a reader takes longer to
+// come to the next one.
+func awaitNextRestart(t *testing.T) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		deployments, err := env.Client.AppsV1().Deployments("kthena-system").List(t.Context(), metav1.ListOptions{})
+		require.NoError(c, err)
+		for _, d := range deployments.Items {
+			last := d.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"]
+			assert.NotEqual(c, time.Now().Format(time.RFC3339), last, "deployment %s was restarted in this second", d.Name)
+		}
+	}, time.Minute, 50*time.Millisecond)
+}
+
 func TestTheCommandsOfTheManual(t *testing.T) {
 	letVerifyForwardPorts(t)
 	shell := newShell(t)
@@ -105,6 +119,9 @@ func TestTheCommandsOfTheManual(t *testing.T) {
 					require.Empty(t, block.Mark, "%s: the mark is unknown", page.Position(block.Part))
 					if strings.Contains(block.Text, "verify") || strings.Contains(block.Text, "helm test") {
 						awaitEndOfPods(t)
+					}
+					if strings.Contains(block.Text, "rollout restart") {
+						awaitNextRestart(t)
 					}
 					output := shell.run(t, block.Text)
 					if i+1 < len(page.Blocks) && page.Blocks[i+1].Mark == "output" {

@@ -25,6 +25,7 @@ const (
 func parse(name string, args []string, out io.Writer) ([]server, error) {
 	fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
 	fs.SetOutput(out)
+	drain := fs.Duration("drain", 0, "not Kthena's: how long to tell clients to close their connections before ending")
 	var servers func() ([]server, error)
 	switch name {
 	case controllerManager:
@@ -40,7 +41,11 @@ func parse(name string, args []string, out io.Writer) ([]server, error) {
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
-	return servers()
+	all, err := servers()
+	for i := range all {
+		all[i].drain = *drain
+	}
+	return all, err
 }
 
 // addIgnoredFlags adds the flags of both binaries that make no difference to what they serve.

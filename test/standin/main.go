@@ -8,6 +8,9 @@
 //     kthena.test/mutated-by of all others;
 //   - /kthena.test/rubbish answers what is no review, and /kthena.test/slow does not answer.
 //
+// It has one flag that Kthena's have not, --drain: after it is told to end it goes on for so long and tells its clients to close
+// their connections.
+//
 // With --enable-webhook=false the controller-manager listens nowhere, and reads no file, like Kthena's.
 //
 // Where several run on one machine, set STANDIN_LISTEN_HOST to the address to listen on instead of all, and

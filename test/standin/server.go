@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,9 @@ type server struct {
 	certFile string
 	keyFile  string
 	handler  http.Handler
+	// drain is how long, after it is told to end, the server goes on answering and tells each client to close its connection.
+	// Kthena's do not: 0.
+	drain time.Duration
 }
 
 // places says where servers listen.
@@ -41,7 +45,8 @@ type places struct {
 	file string // where to write the addresses of free ports to, or empty for the servers' own ports
 }
 
-// serve serves all of servers until ctx ends. Then their ports are closed at once, and requests in flight are finished.
+// serve serves all of servers until ctx ends. Then their ports are closed, at once or when they have drained, and requests in
+// flight are finished.
 func serve(ctx context.Context, servers []server, places places, log *slog.Logger) error {
 	tlsConfigs := make([]*tls.Config, len(servers))
 	for i, s := range servers {
@@ -66,7 +71,8 @@ func serve(ctx context.Context, servers []server, places places, log *slog.Logge
 // serve serves one port until ctx ends.
 func (s server) serve(ctx context.Context, listener net.Listener, config *tls.Config, log *slog.Logger) error {
 	log = log.With("server", s.name, "address", listener.Addr().String(), "tls", config != nil)
-	srv := &http.Server{Handler: s.handler, TLSConfig: config, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	var ending atomic.Bool
+	srv := &http.Server{Handler: closing(s.handler, &ending), TLSConfig: config, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	ended := make(chan error, 1)
 	go func() {
 		if config == nil {
@@ -80,6 +86,8 @@ func (s server) serve(ctx context.Context, listener net.Listener, config *tls.Co
 	case err := <-ended:
 		return fmt.Errorf("serving %s: %w", s.name, err)
 	case <-ctx.Done():
+		ending.Store(true)
+		time.Sleep(s.drain)
 	}
 	timeout, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
@@ -89,6 +97,17 @@ func (s server) serve(ctx context.Context, listener net.Listener, config *tls.Co
 		return fmt.Errorf("finishing requests of %s: %w", s.name, err)
 	}
 	return nil
+}
+
+// closing makes every answer given while ending the last one on its connection. That is the only way in HTTP/1.1 to close a
+// connection without a client sending a request into it meanwhile, RFC 9112 section 9.6.
+func closing(handler http.Handler, ending *atomic.Bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ending.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // loadTLS waits for the server's files and loads them. Without any it returns nil.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -106,6 +108,49 @@ func TestServe(t *testing.T) {
 	})
 }
 
+func TestDrain(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		drain time.Duration
+		want  error
+	}{
+		"a server that drains answers once more on a connection, and says that it was the last time": {drain: time.Minute},
+		"a server like Kthena's closes a connection that idles":                                      {want: io.ErrClosedPipe},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, accepted := net.Pipe()
+				listener := make(pipeListener, 1)
+				listener <- accepted
+				ctx, stop := context.WithCancel(t.Context())
+				served := make(chan error, 1)
+				s := server{name: "webhook", handler: webhookHandler(), drain: c.drain}
+				go func() { served <- s.serve(ctx, listener, nil, slog.New(slog.DiscardHandler)) }()
+				answers := bufio.NewReader(client)
+				ask := func() (*http.Response, error) {
+					if _, err := io.WriteString(client, "GET /healthz HTTP/1.1\r\nHost: webhook\r\n\r\n"); err != nil {
+						return nil, err
+					}
+					return http.ReadResponse(answers, nil)
+				}
+				first, err := ask()
+				require.NoError(t, err)
+				require.False(t, first.Close)
+				_, err = io.Copy(io.Discard, first.Body)
+				require.NoError(t, err)
+
+				stop()
+				synctest.Wait()
+				last, err := ask()
+				require.ErrorIs(t, err, c.want)
+				if err == nil {
+					assert.True(t, last.Close)
+				}
+				assert.NoError(t, <-served)
+			})
+		})
+	}
+}
+
 // files is a certificate on disk, and the CA that made it.
 type files struct {
 	cert, key string
@@ -153,6 +198,23 @@ func start(t *testing.T, s server) string {
 	})
 	return listener.Addr().String()
 }
+
+// pipeListener is a listener inside this process: to synctest nobody who waits for a real connection is at rest.
+type pipeListener chan net.Conn
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	if conn, open := <-l; open {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l pipeListener) Close() error {
+	close(l)
+	return nil
+}
+
+func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
