@@ -66,8 +66,8 @@ rotation: controlplane build ## Renew every certificate ten times under load, wi
 	@$(GO) test -v ./test/lifecycle -run 'Rotate|NotOne' -timeout 20m
 
 .PHONY: matrix
-matrix: controlplane build ## Measure every switch between modes with 1 and 3 replicas (about four minutes)
-	@$(GO) test -v ./test/chart -run 'Matrix|FailedSwitch|RenewedCertificate'
+matrix: controlplane build ## Measure every switch between modes with 1 and 3 replicas (about five minutes)
+	@$(GO) test -v ./test/chart -run 'Matrix|FailedSwitch|RenewedCertificate|LeftWithoutAGap'
 
 .PHONY: bench
 bench: controlplane build bench-tools ## Measure the program against the floor, the chart's render and the libraries (UPDATE=1 commits the ratios and their picture)

@@ -63,14 +63,16 @@ func Replicas(n int) map[string]any {
 }
 
 // Draining are values that make the stand-in tell its clients to close their connections before it ends, so that no request
-// meets one while it is being closed. Kthena's servers do not; and since it hides a missing preStop, few tests want it.
+// meets one while it is being closed. Kthena's servers do not, and it would hide that a preStop is missing: test/lifecycle rolls
+// servers like Kthena's.
 func Draining() map[string]any {
-	return PerComponent(map[string]any{"extraArgs": []any{"--drain=2s"}})
+	return PerComponent(map[string]any{"extraArgs": []any{"--drain=1s"}})
 }
 
-// InMode are values that choose a mode, and the replicas as Replicas does.
+// InMode are values that choose a mode, the replicas as Replicas does, and Draining, so that a switch is what all requests depend on
+// that fail.
 func InMode(mode string, n int) map[string]any {
-	return Merged(Replicas(n), map[string]any{"global": map[string]any{"certManagementMode": mode}})
+	return Merged(Merged(Replicas(n), Draining()), map[string]any{"global": map[string]any{"certManagementMode": mode}})
 }
 
 // InManualMode are those of manual mode with Secrets of the user's own names.

@@ -27,7 +27,9 @@ import (
 const day = 24 * time.Hour
 
 func TestSeedOfAutoMode(t *testing.T) {
-	values := func(n int) map[string]any { return charttest.Merged(charttest.Replicas(n), routerTLS) }
+	values := func(n int) map[string]any {
+		return charttest.Merged(charttest.Merged(charttest.Replicas(n), charttest.Draining()), routerTLS)
+	}
 	i := env.Install(t, values(3))
 	secrets := env.Client.CoreV1().Secrets(i.Namespace)
 

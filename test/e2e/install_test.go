@@ -44,7 +44,7 @@ func TestTheChartInEachMode(t *testing.T) {
 			t.Run("no request fails during a rolling restart", func(t *testing.T) {
 				p := probe.Start(t.Context(), i.Targets(t), rate)
 				i.Restart(t)
-				charttest.AssertNoneFailed(t, p.Stop())
+				charttest.AssertNotOneFailed(t, p.Stop())
 				requirePods(t, i)
 			})
 			t.Run("its own tests pass", func(t *testing.T) {
@@ -61,15 +61,17 @@ func TestTheChartInEachMode(t *testing.T) {
 	}
 }
 
-func TestNotOneRequestFailsWhereServersDrain(t *testing.T) {
+// Kthena's servers do not drain, and depend on the preStop of the chart: a roll never meets a closed port.
+func TestARollOfServersLikeKthenasMeetsNoClosedPort(t *testing.T) {
 	i := prepare(t)
-	i.Install(t, charttest.Merged(values(charttest.Auto, nil), charttest.Draining()))
+	like := charttest.PerComponent(map[string]any{"extraArgs": []any{}})
+	i.Install(t, charttest.Merged(values(charttest.Auto, nil), like))
 	i.RequireAdmission(t, charttest.Entries)
 	p := probe.Start(t.Context(), i.Targets(t), rate)
 	for range 3 {
 		i.Restart(t)
 	}
-	charttest.AssertNotOneFailed(t, p.Stop())
+	charttest.AssertNoneFailed(t, p.Stop())
 	requirePods(t, i)
 }
 

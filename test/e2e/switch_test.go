@@ -30,7 +30,7 @@ func TestSwitchesBetweenModes(t *testing.T) {
 			if from == charttest.Manual {
 				t.Log(charttest.Figures(report))
 			} else {
-				charttest.AssertNoneFailed(t, report)
+				charttest.AssertNotOneFailed(t, report)
 			}
 			requirePods(t, i)
 			i.RequireAdmission(t, charttest.Entries)
