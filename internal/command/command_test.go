@@ -199,3 +199,16 @@ func TestHelpAndVersion(t *testing.T) {
 	assert.Equal(t, "v1.2.3\n", stdout)
 	assert.Empty(t, stderr)
 }
+
+func TestNamespaceAndOutputAreAsShortAsThoseOfKubectl(t *testing.T) {
+	found := map[string]int{}
+	for _, cmd := range New("v1.2.3").Commands() {
+		for name, shorthand := range map[string]string{"namespace": "n", "output": "o"} {
+			if flag := cmd.Flags().Lookup(name); flag != nil {
+				assert.Equal(t, shorthand, flag.Shorthand, "--%s of %s", name, cmd.Name())
+				found[name]++
+			}
+		}
+	}
+	assert.Equal(t, map[string]int{"namespace": 5, "output": 2}, found)
+}

@@ -70,7 +70,7 @@ before, and nothing else. Either everything is written or nothing.`,
 
 func (o *generateOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
-	fs.StringVar(&o.site.Namespace, "namespace", "", "namespace of the Helm release (required)")
+	fs.StringVarP(&o.site.Namespace, "namespace", "n", "", "namespace of the Helm release (required)")
 	fs.StringVar(&o.outputDir, "output-dir", "", "folder to write to (required)")
 	fs.StringSliceVar(&o.site.Subcharts, "subchart", offline.Subcharts, "subchart that is installed; repeatable")
 	fs.StringVar(&o.site.ClusterDomain, "cluster-domain", "cluster.local", "DNS domain of the cluster")

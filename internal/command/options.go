@@ -33,7 +33,7 @@ type bootstrapOptions struct {
 
 func (o *bootstrapOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
-	fs.StringVar(&o.namespace, "namespace", "", "namespace of the Secret (required)")
+	fs.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the Secret (required)")
 	fs.StringVar(&o.secretName, "secret-name", "", "name of the Secret (required)")
 	fs.StringSliceVar(&o.dnsNames, "dns-name", nil, "DNS name that the server is called by; repeatable, at least one is required")
 	fs.StringSliceVar(&o.mutating, "mutating-webhook-configuration", nil, "MutatingWebhookConfiguration whose entries must trust the CA; repeatable")

@@ -22,7 +22,7 @@ type target struct {
 }
 
 func (o *target) addFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&o.namespace, "namespace", "", "namespace of the Helm release (required)")
+	fs.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the Helm release (required)")
 	fs.StringVar(&o.release, "release", "kthena", "name of the Helm release")
 }
 
