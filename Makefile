@@ -62,7 +62,7 @@ race: controlplane build ## Test the libraries and the program under the race de
 	@CGO_ENABLED=1 $(GO) test -race -timeout 15m ./pkg/... ./internal/kube/... ./internal/command/... ./cmd/...
 
 .PHONY: rotation
-rotation: controlplane build ## Renew every certificate ten times under load, with both ways to reach webhooks and with servers that drain (about eight minutes)
+rotation: controlplane build ## Renew every certificate ten times under load, with both ways to reach webhooks and with servers that drain (about five minutes)
 	@$(GO) test -v ./test/lifecycle -run 'Rotate|NotOne' -timeout 20m
 
 .PHONY: matrix
