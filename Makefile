@@ -61,6 +61,16 @@ test-skew: build ## Test on the oldest and on the newest API server that the cha
 race: controlplane build ## Test the libraries and the program under the race detector (needs a C compiler; compiles everything anew once)
 	@CGO_ENABLED=1 $(GO) test -race -timeout 15m ./pkg/... ./internal/kube/... ./internal/command/... ./cmd/...
 
+.PHONY: cover
+cover: controlplane build ## Print how much of the libraries in pkg is covered by their tests and those of verify, which run the program
+	@rm -rf bin/cover && mkdir bin/cover
+	@$(GO) build -cover -coverpkg=./cmd/...,./pkg/... $(CERTGEN) -o bin/ ./cmd/kthena-certgen
+	@GOCOVERDIR=$(CURDIR)/bin/cover $(GO) test -short -count=1 ./test/verify
+	@$(GO) test -short -count=1 -coverpkg=./pkg/... ./pkg/... ./internal/command -args -test.gocoverdir=$(CURDIR)/bin/cover >/dev/null
+	@$(GO) tool covdata percent -i=bin/cover
+	@$(GO) tool covdata textfmt -i=bin/cover -o bin/cover/all && $(GO) tool cover -func=bin/cover/all | tail -1
+	@$(MAKE) --no-print-directory build
+
 .PHONY: rotation
 rotation: controlplane build ## Renew every certificate ten times under load, with both ways to reach webhooks and with servers that drain (about five minutes)
 	@$(GO) test -v ./test/lifecycle -run 'Rotate|NotOne' -timeout 20m
