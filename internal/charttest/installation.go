@@ -2,6 +2,7 @@ package charttest
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/volcano-sh/kthena-certgen/internal/helm"
 	"github.com/volcano-sh/kthena-certgen/internal/probe"
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
 // Release is the name of every release.
@@ -172,6 +174,22 @@ func (i *Installation) Targets(t *testing.T) []probe.Target {
 	targets, err := probe.Targets(t.Context(), i.env.Config, Release, i.Namespace)
 	require.NoError(t, err)
 	return targets
+}
+
+// AssertTrustKept asserts that every entry that was there before trusts all CAs that it trusted then: a pod that serves one of
+// their certificates may still be there, or come back with a rollback.
+func (i *Installation) AssertTrustKept(t *testing.T, before []probe.Target) {
+	t.Helper()
+	now := map[string][]*x509.Certificate{}
+	for _, target := range i.Targets(t) {
+		now[target.Entry], _ = gen.ParseCertificates(target.CABundle)
+	}
+	for _, target := range before {
+		if set, stays := now[target.Entry]; stays {
+			trusted, _ := gen.ParseCertificates(target.CABundle)
+			assert.True(t, gen.ContainsAll(set, trusted, time.Now()), "%s trusts %d CAs now, which lack some of the %d before", target.Entry, len(set), len(trusted))
+		}
+	}
 }
 
 // RequireAdmission sends a valid and an invalid object to each webhook entry, of which there must be n.

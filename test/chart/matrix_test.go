@@ -124,11 +124,14 @@ func TestMatrix(t *testing.T) {
 // measure does a step while objects are sent, and returns a line of figures.
 func measure(t *testing.T, i *charttest.Installation, s step) string {
 	t.Helper()
-	p := probe.Start(t.Context(), i.Targets(t), probeRate)
+	before := i.Targets(t)
+	p := probe.Start(t.Context(), before, probeRate)
 	s.do(t)
 	r := p.Stop()
 	if !s.gap {
 		charttest.AssertNotOneFailed(t, r)
+		// Pods are replaced so fast here that a request seldom meets one that is trusted no more.
+		i.AssertTrustKept(t, before)
 	}
 	return fmt.Sprintf("%-46s %s", s.name, charttest.Figures(r))
 }

@@ -23,7 +23,8 @@ func TestSwitchesBetweenModes(t *testing.T) {
 		}
 		ok := t.Run(from+" to "+to, func(t *testing.T) {
 			both := slices.Concat(i.LiveCAs(t), own)
-			p := probe.Start(t.Context(), i.Targets(t), rate)
+			before := i.Targets(t)
+			p := probe.Start(t.Context(), before, rate)
 			i.Upgrade(t, values(to, both))
 			i.Settle(t)
 			report := p.Stop()
@@ -31,6 +32,7 @@ func TestSwitchesBetweenModes(t *testing.T) {
 				t.Log(charttest.Figures(report))
 			} else {
 				charttest.AssertNotOneFailed(t, report)
+				i.AssertTrustKept(t, before)
 			}
 			requirePods(t, i)
 			i.RequireAdmission(t, charttest.Entries)
