@@ -66,7 +66,7 @@ cover: controlplane build ## Print how much of the libraries in pkg is covered b
 	@rm -rf bin/cover && mkdir bin/cover
 	@$(GO) build -cover -coverpkg=./cmd/...,./pkg/... $(CERTGEN) -o bin/ ./cmd/kthena-certgen
 	@GOCOVERDIR=$(CURDIR)/bin/cover $(GO) test -short -count=1 ./test/verify
-	@$(GO) test -short -count=1 -coverpkg=./pkg/... ./pkg/... ./internal/command -args -test.gocoverdir=$(CURDIR)/bin/cover >/dev/null
+	@$(GO) test -short -count=1 -coverpkg=./pkg/... ./pkg/... ./internal/command -args -test.gocoverdir=$(CURDIR)/bin/cover
 	@$(GO) tool covdata percent -i=bin/cover
 	@$(GO) tool covdata textfmt -i=bin/cover -o bin/cover/all && $(GO) tool cover -func=bin/cover/all | tail -1
 	@$(MAKE) --no-print-directory build

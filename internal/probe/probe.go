@@ -137,6 +137,6 @@ func Closed(text string) bool { return closedText.MatchString(text) }
 func (r Report) Broken() int { return r.Failed - r.Closed }
 
 // ClosedLimit is how many requests may have met a connection that was being closed before something else is to blame:
-// one server of the registry ends with a connection for each of its four entries, which have been seen to be met together;
+// one server of the registry ends with a connection for each of its four entries, two of which have been seen to be met at once;
 // besides that, one in a hundred requests is far more than was ever measured.
 func (r Report) ClosedLimit() int { return 4 + r.Sent/100 }

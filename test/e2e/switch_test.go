@@ -31,7 +31,7 @@ func TestSwitchesBetweenModes(t *testing.T) {
 			if from == charttest.Manual {
 				t.Log(charttest.Figures(report))
 			} else {
-				charttest.AssertNotOneFailed(t, report)
+				charttest.AssertNoneFailed(t, report)
 				i.AssertTrustKept(t, before)
 			}
 			requirePods(t, i)

@@ -25,7 +25,7 @@ func load() (rotations, rate int) {
 }
 
 func TestNoAdmissionRequestFailsWhileCertificatesRotate(t *testing.T) {
-	charttest.AssertNoneFailed(t, rotate(t, env, nil))
+	charttest.AssertNoneBroken(t, rotate(t, env, nil))
 }
 
 // A server that tells its clients to close their connections before it ends leaves none that a request could meet while it
@@ -34,7 +34,7 @@ func TestNotOneRequestFailsWhereServersDrain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("its 30 rolls are what there is to see: make rotation")
 	}
-	charttest.AssertNotOneFailed(t, rotate(t, env, charttest.Draining()))
+	charttest.AssertNoneFailed(t, rotate(t, env, charttest.Draining()))
 }
 
 // An API server that chooses the endpoint of each call itself sends none to a pod that is ending, so that no call can meet
@@ -46,7 +46,7 @@ func TestNotOneRequestFailsWhereTheAPIServerChoosesEndpoints(t *testing.T) {
 	choosing, err := charttest.Start(t.Context(), charttest.Options{AggregatorRouting: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, choosing.Stop()) })
-	charttest.AssertNotOneFailed(t, rotate(t, choosing, nil))
+	charttest.AssertNoneFailed(t, rotate(t, choosing, nil))
 }
 
 // rotate installs the chart and, under load, renews the certificates of all components by hand and rolls their pods, again
@@ -103,7 +103,7 @@ func TestAWipedBundleIsMadeGoodByTheNextBootstrap(t *testing.T) {
 	_, rate := load()
 	p := probe.Start(t.Context(), all, rate)
 	i.Restart(t)
-	charttest.AssertNoneFailed(t, p.Stop())
+	charttest.AssertNoneBroken(t, p.Stop())
 }
 
 func TestALostSecretAndARollingRestartFailNoRequest(t *testing.T) {
@@ -136,6 +136,6 @@ func TestALostSecretAndARollingRestartFailNoRequest(t *testing.T) {
 			assert.NoError(t, losses[(n+round)%len(losses)](&s))
 		}
 		i.Restart(t)
-		charttest.AssertNoneFailed(t, p.Stop())
+		charttest.AssertNoneBroken(t, p.Stop())
 	}
 }

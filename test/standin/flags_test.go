@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
@@ -58,6 +59,17 @@ func TestParse(t *testing.T) {
 			}
 			assert.Equal(t, c.want, got)
 		})
+	}
+}
+
+func TestEveryServerDrainsForAsLongAsItIsTold(t *testing.T) {
+	for args, want := range map[string]time.Duration{"--port=1": 0, "--drain=2s": 2 * time.Second} {
+		servers, err := parse(router, []string{args}, io.Discard)
+		require.NoError(t, err)
+		require.Len(t, servers, 2)
+		for _, s := range servers {
+			assert.Equal(t, want, s.drain, "%s: %s", args, s.name)
+		}
 	}
 }
 
