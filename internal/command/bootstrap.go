@@ -73,10 +73,10 @@ func (o *bootstrapOptions) run(ctx context.Context, client *kube.Client, log *sl
 	defer cancel()
 
 	sum, err := o.pass(client, log).Run(ctx)
-	var refused *secret.RefusedError
+	reason := bootstrap.Refused(err)
 	switch {
-	case errors.As(err, &refused):
-		sum.Outcome, sum.Reason = "refused", refused.Reason
+	case reason != "":
+		sum.Outcome, sum.Reason = "refused", reason
 	case err != nil:
 		sum.Outcome = "failed"
 	}

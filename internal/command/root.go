@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/volcano-sh/kthena-certgen/pkg/secret"
+	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
 	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
 
@@ -51,14 +51,13 @@ func Run(ctx context.Context, version string, args []string, stdout, stderr io.W
 
 func exitCode(err error) int {
 	var ran runError
-	var refused *secret.RefusedError
 	var verdict *verdictError
 	switch {
 	case err == nil:
 		return exitDone
 	case !errors.As(err, &ran):
 		return exitUsage
-	case errors.As(err, &refused):
+	case bootstrap.Refused(err) != "":
 		return exitRefused
 	case errors.As(err, &verdict) && verdict.verdict == verify.VerdictExpiring:
 		return exitExpiring

@@ -8,6 +8,7 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -103,6 +104,10 @@ func (p *Pass) Run(ctx context.Context) (Summary, error) {
 	}
 	err := group.Wait()
 	sum.describe(stored)
+	var refused *webhook.RefusedError
+	if errors.As(err, &refused) && p.Events != nil {
+		events.Go(func() { p.record(ctx, newRefusal(stored.Object, refused, p.Now())) })
+	}
 	if err != nil {
 		return sum, err
 	}
@@ -121,6 +126,19 @@ func (p *Pass) Run(ctx context.Context) (Summary, error) {
 		sum.Files = "written"
 	}
 	return sum, nil
+}
+
+// Refused returns the reason code with which err says that a human must act, empty when it does not say so.
+func Refused(err error) string {
+	var ofSecret *secret.RefusedError
+	var ofConfiguration *webhook.RefusedError
+	switch {
+	case errors.As(err, &ofSecret):
+		return ofSecret.Reason
+	case errors.As(err, &ofConfiguration):
+		return ofConfiguration.Reason
+	}
+	return ""
 }
 
 func (s *Summary) describe(stored secret.Result) {

@@ -1,9 +1,12 @@
 package bootstrap_test
 
 import (
+	"context"
 	"crypto/x509"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
@@ -70,6 +74,62 @@ func TestNothingIsTrustedOrWrittenWithoutASecret(t *testing.T) {
 	entries, err := os.ReadDir(p.Dir)
 	require.NoError(t, err)
 	assert.Empty(t, entries)
+}
+
+func TestASecretOfSomebodyElseMayHaveAnyNumberOfCAs(t *testing.T) {
+	t.Parallel()
+	for _, number := range []int{9, 300} {
+		t.Run(fmt.Sprint(number), func(t *testing.T) {
+			t.Parallel()
+			b := generate(t, now)
+			for range number - 1 {
+				b.CA = append(generate(t, now).CA, b.CA...)
+			}
+			m := newMemory()
+			m.secret = secretOf(b)
+			m.secret.Labels = nil
+			before := m.secret.DeepCopy()
+			served := generate(t, now) // by a pod of before
+			m.config.Entries[0].CABundle = served.CA
+			sum, err := newPass(m, free).Run(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, "reused", sum.Reason)
+			assert.Equal(t, number, sum.CAs)
+			assert.Equal(t, before, m.secret)
+			for _, e := range m.config.Entries {
+				require.NoError(t, verify(e.CABundle, m.secret.Data))
+				live, _ := gen.ParseCertificates(e.CABundle)
+				assert.GreaterOrEqual(t, len(live), number)
+			}
+			require.NoError(t, verify(m.config.Entries[0].CABundle, secretOf(served).Data), "who is served stays trusted")
+		})
+	}
+}
+
+func TestAPassIsRefusedWhereItsCADoesNotFitIn(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	large := largeSecret(t).Data["ca.crt"]
+	m.config.Entries[0].CABundle = slices.Concat(large, largeSecret(t).Data["ca.crt"], largeSecret(t).Data["ca.crt"])
+	m.config.Entries[1].CABundle = large
+	before := slices.Clone(m.config.Entries)
+	p := newPass(m, free)
+	p.Dir = t.TempDir()
+	var told []string
+	p.Events = events(func(_ context.Context, e *corev1.Event) error {
+		assert.Equal(t, "certs", e.InvolvedObject.Name)
+		told = append(told, e.Type+" "+e.Reason+" "+e.Message)
+		return nil
+	})
+	sum, err := p.Run(t.Context())
+	require.ErrorContains(t, err, "patching ValidatingWebhookConfiguration hooks: refused:bundle-full: ")
+	assert.Equal(t, "refused:bundle-full", bootstrap.Refused(err))
+	assert.Equal(t, "none", sum.Files)
+	assert.Equal(t, before, m.config.Entries)
+	slices.Sort(told)
+	require.Len(t, told, 2)
+	assert.Contains(t, told[1], "Warning Refused refused:bundle-full: ")
+	assert.Empty(t, bootstrap.Refused(context.Canceled))
 }
 
 func TestAFolderThatIsGoneIsNamed(t *testing.T) {

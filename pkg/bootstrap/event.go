@@ -39,36 +39,46 @@ func (p *Pass) record(ctx context.Context, e *corev1.Event) {
 // newEvent is what is to be told about the Secret to whoever looks at its Events: that it was written, or that it was
 // refused. It is nil when it was reused, or when err is of another kind, which the API server may not even have seen.
 func newEvent(stored secret.Result, err error, now time.Time) *corev1.Event {
-	e := &corev1.Event{
-		Type:                corev1.EventTypeNormal,
+	const normal, warning = corev1.EventTypeNormal, corev1.EventTypeWarning
+	var refused *secret.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return newRefusal(refused.Object, refused, now)
+	case err != nil:
+		return nil
+	case stored.Outcome == secret.Created:
+		return event(stored.Object, normal, "Created", fmt.Sprintf("%s: the new certificate ends on %s", stored.Reason, date(stored)), now)
+	case stored.Outcome == secret.Renewed:
+		return event(stored.Object, normal, "Renewed", fmt.Sprintf("%s: %s; the new certificate ends on %s", stored.Reason, stored.Detail, date(stored)), now)
+	case stored.Outcome == secret.Repaired:
+		// Something has broken it, and somebody should know.
+		return event(stored.Object, warning, "Repaired", fmt.Sprintf("%s: %s; the certificate ends on %s", stored.Reason, stored.Detail, date(stored)), now)
+	default:
+		return nil
+	}
+}
+
+// newRefusal tells of a refusal at the Secret, whether it is about the Secret or about what its CA is to be put into: that is in no
+// namespace, and the right to record Events ends with this one.
+func newRefusal(s corev1.ObjectReference, refused error, now time.Time) *corev1.Event {
+	return event(s, corev1.EventTypeWarning, "Refused", refused.Error(), now)
+}
+
+func event(about corev1.ObjectReference, kind, reason, message string, now time.Time) *corev1.Event {
+	subject := strings.TrimRight(about.Name[:min(len(about.Name), maxEventSubject)], "-.")
+	return &corev1.Event{
+		// Kubernetes' own components name Events so.
+		ObjectMeta:          metav1.ObjectMeta{Namespace: about.Namespace, Name: fmt.Sprintf("%s.%x", subject, now.UnixNano())},
+		Type:                kind,
+		Reason:              reason,
+		Message:             message,
 		FirstTimestamp:      metav1.NewTime(now),
 		LastTimestamp:       metav1.NewTime(now),
 		Count:               1,
 		Source:              corev1.EventSource{Component: component},
 		ReportingController: component,
-		InvolvedObject:      stored.Object,
+		InvolvedObject:      about,
 	}
-	var refused *secret.RefusedError
-	switch {
-	case errors.As(err, &refused):
-		e.Type, e.Reason, e.Message, e.InvolvedObject = corev1.EventTypeWarning, "Refused", refused.Error(), refused.Object
-	case err != nil:
-		return nil
-	case stored.Outcome == secret.Created:
-		e.Reason, e.Message = "Created", fmt.Sprintf("%s: the new certificate ends on %s", stored.Reason, date(stored))
-	case stored.Outcome == secret.Renewed:
-		e.Reason, e.Message = "Renewed", fmt.Sprintf("%s: %s; the new certificate ends on %s", stored.Reason, stored.Detail, date(stored))
-	case stored.Outcome == secret.Repaired:
-		// Something has broken it, and somebody should know.
-		e.Type, e.Reason, e.Message = corev1.EventTypeWarning, "Repaired", fmt.Sprintf("%s: %s; the certificate ends on %s", stored.Reason, stored.Detail, date(stored))
-	default:
-		return nil
-	}
-	subject := e.InvolvedObject.Name
-	subject = strings.TrimRight(subject[:min(len(subject), maxEventSubject)], "-.")
-	// Kubernetes' own components name Events so.
-	e.Namespace, e.Name = e.InvolvedObject.Namespace, fmt.Sprintf("%s.%x", subject, now.UnixNano())
-	return e
 }
 
 func date(stored secret.Result) string { return stored.Report.NotAfter.UTC().Format(time.RFC3339) }

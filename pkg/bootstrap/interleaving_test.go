@@ -2,6 +2,8 @@ package bootstrap_test
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -13,10 +15,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/pkg/gen/gentest"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
@@ -26,7 +30,7 @@ import (
 //
 //   - A certificate whose pass has ended is trusted by every entry from then on, unless somebody removes a bundle after
 //     the pass has last read the configuration. (Who serves what it has read cannot know what happens later.)
-//   - Every pass ends without an error.
+//   - Every pass ends without an error, but for a writer for whose CAs there is no room: it is refused.
 //   - One more pass makes every certificate that was handed out trusted again, the old and the new, whatever was removed.
 //
 // Two orders that differ only in neighbouring requests about different objects, or in neighbouring reads, lead to the same
@@ -42,24 +46,29 @@ type writer func(s *simulation, name string)
 
 func TestEveryInterleavingKeepsServedCertificatesTrusted(t *testing.T) {
 	t.Parallel()
+	one, other := largeSecret(t), largeSecret(t)
 	for name, tc := range map[string]struct {
 		// old says that there is a Secret with an older CA, and that its CA is trusted already.
 		old     bool
 		writers []writer
+		// refused is the number of writers for whose CAs there is no room, whoever they are.
+		refused int
 	}{
-		"of two first passes and Helm removing the field":          {false, []writer{pass, pass, removal}},
-		"of a pass, a renewal and Helm removing the field":         {true, []writer{pass, renewal, removal}},
-		"of two renewals and Helm removing the field":              {true, []writer{renewal, renewal, removal}},
-		"of a pass, a renewal and somebody who deletes the Secret": {true, []writer{pass, renewal, deletion}},
-		"of two first passes and somebody who deletes the Secret":  {false, []writer{pass, pass, deletion}},
+		"of two first passes and Helm removing the field":             {false, []writer{pass, pass, removal}, 0},
+		"of a pass, a renewal and Helm removing the field":            {true, []writer{pass, renewal, removal}, 0},
+		"of two renewals and Helm removing the field":                 {true, []writer{renewal, renewal, removal}, 0},
+		"of a pass, a renewal and somebody who deletes the Secret":    {true, []writer{pass, renewal, deletion}, 0},
+		"of two first passes and somebody who deletes the Secret":     {false, []writer{pass, pass, deletion}, 0},
+		"of a pass and two whose sets have no room beside each other": {true, []writer{pass, hoard(one), hoard(other)}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			orders := walk(t, newMemory, tc.old, tc.writers, func(s *simulation) {
 				require.Empty(t, s.violations, "order: %q", s.order)
+				require.Len(t, s.refused, tc.refused, "order: %q", s.order)
 			})
 			t.Logf("%d interleavings", orders)
-			assert.Greater(t, orders, 20)
+			assert.GreaterOrEqual(t, orders, 20)
 		})
 	}
 }
@@ -83,7 +92,7 @@ func walk(t *testing.T, server func() *memory, old bool, writers []writer, check
 	stored := generate(t, now.Add(-24*time.Hour))
 	var w walker
 	for range most {
-		s := &simulation{memory: server(), walker: &w, served: map[string]string{}, doubted: map[string]bool{}}
+		s := &simulation{memory: server(), walker: &w, served: map[string]string{}, doubted: map[string]bool{}, refused: map[string]bool{}}
 		synctest.Test(t, func(t *testing.T) {
 			s.ctx = t.Context()
 			if old {
@@ -121,6 +130,13 @@ type simulation struct {
 	served     map[string]string
 	doubted    map[string]bool
 	violations []string
+	// trusted are the fingerprints of what each entry trusts, in the version parsed.
+	trusted [][]string
+	parsed  string
+	// refused are the writers for whose CAs there was no room.
+	refused map[string]bool
+	// again are passes that are made anew in the end, and must do and say what they did and said before.
+	again []func()
 }
 
 // request is one that waits for its turn.
@@ -160,15 +176,28 @@ func (s *simulation) run(writers []writer) {
 	s.bootstrap("last", free, false)
 	clear(s.doubted)
 	s.examine()
+	before := s.config.ResourceVersion
+	for _, again := range s.again {
+		again()
+	}
+	if s.examine(); s.config.ResourceVersion != before {
+		s.violations = append(s.violations, "what is in place is changed")
+	}
 }
 
 // examine records every certificate that has been handed out and is not trusted by every entry.
 func (s *simulation) examine() {
-	for writer, fingerprint := range s.served {
+	if s.parsed != s.config.ResourceVersion {
+		s.parsed, s.trusted = s.config.ResourceVersion, nil
 		for _, e := range s.config.Entries {
 			live, _ := gen.ParseCertificates(e.CABundle)
-			if !s.doubted[writer] && !slices.Contains(fingerprints(live), fingerprint) {
-				s.violations = append(s.violations, fmt.Sprintf("the certificate of writer %s is not trusted by entry %s", writer, e.Name))
+			s.trusted = append(s.trusted, fingerprints(live))
+		}
+	}
+	for writer, fingerprint := range s.served {
+		for i, live := range s.trusted {
+			if !s.doubted[writer] && !slices.Contains(live, fingerprint) {
+				s.violations = append(s.violations, fmt.Sprintf("the certificate of writer %s is not trusted by entry %s", writer, s.config.Entries[i].Name))
 			}
 		}
 	}
@@ -205,6 +234,48 @@ func (s *simulation) bootstrap(name string, before func(string), force bool) {
 
 func pass(s *simulation, name string)    { s.bootstrap(name, s.turns(name), false) }
 func renewal(s *simulation, name string) { s.bootstrap(name, s.turns(name), true) }
+
+// hoard is a pass of another Secret, somebody else's.
+func hoard(other *corev1.Secret) writer {
+	return func(s *simulation, name string) {
+		run := func(before func(string)) error {
+			p := newPass(&memory{secret: other.DeepCopy()}, free)
+			p.Configurations = newPass(s.memory, before).Configurations
+			sum, err := p.Run(s.ctx)
+			s.lock.Lock()
+			defer s.lock.Unlock()
+			var refused *webhook.RefusedError
+			switch {
+			case err == nil:
+				s.served[name] = sum.CAFingerprint
+			case errors.As(err, &refused):
+				s.refused[name] = true
+			default:
+				s.violations = append(s.violations, fmt.Sprintf("writer %s: %v", name, err))
+			}
+			return err
+		}
+		first := run(s.turns(name))
+		s.lock.Lock()
+		defer s.lock.Unlock()
+		s.again = append(s.again, func() {
+			if again := run(free); fmt.Sprint(first) != fmt.Sprint(again) {
+				s.violations = append(s.violations, fmt.Sprintf("writer %s ended with %v, and then with %v", name, first, again))
+			}
+		})
+	}
+}
+
+// largeSecret is a good one of somebody else, whose CA set takes almost a third of what the bundles of a configuration may have.
+func largeSecret(t *testing.T) *corev1.Secret {
+	t.Helper()
+	b := generate(t, now)
+	large := gentest.LargeCA(t, webhook.MaxBundles*3/10, now, time.Hour)
+	s := secretOf(b)
+	s.Labels = nil
+	s.Data["ca.crt"] = append(b.CA, gen.EncodeCertificates([]*x509.Certificate{large})...)
+	return s
+}
 
 // removal is what Helm does on a switch of modes.
 func removal(s *simulation, name string) {

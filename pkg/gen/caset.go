@@ -8,34 +8,23 @@ import (
 	"time"
 )
 
-// MaxCAs is the most CA certificates that are kept in one set. Every connection to the server verifies against the
-// set, and a set that only grows would in the end pass the size limit of the object that holds it.
-const MaxCAs = 8
-
-// Merge joins two CA sets: all of ours first, in their order, then those of others, newest first. Certificates that
-// have expired at now are left out, and so are the oldest of others beyond MaxCAs; the second result counts the
-// latter, because with each a certificate that may still be served loses its trust.
-func Merge(ours, others []*x509.Certificate, now time.Time) (set []*x509.Certificate, crowded int) {
-	for _, c := range ours {
+// Merge joins two CA sets: all of ours first, in their order, then those of others, newest first, each once. Certificates
+// that have expired at now are left out, and nothing else is: whatever a certificate is served under that is valid stays
+// trusted, however many there are. Whether the set fits into the object that is to hold it is for the caller to find out, who
+// must then rather not write it than write less.
+func Merge(ours, others []*x509.Certificate, now time.Time) []*x509.Certificate {
+	others = slices.Clone(others)
+	slices.SortStableFunc(others, func(a, b *x509.Certificate) int {
+		// The second key makes the order the same for every writer.
+		return cmp.Or(b.NotBefore.Compare(a.NotBefore), bytes.Compare(a.Raw, b.Raw))
+	})
+	var set []*x509.Certificate
+	for _, c := range slices.Concat(ours, others) {
 		if !now.After(c.NotAfter) && !Contains(set, c) {
 			set = append(set, c)
 		}
 	}
-	others = slices.Clone(others)
-	slices.SortStableFunc(others, func(a, b *x509.Certificate) int {
-		// The second key makes the order, and so what is left out, the same for every writer.
-		return cmp.Or(b.NotBefore.Compare(a.NotBefore), bytes.Compare(a.Raw, b.Raw))
-	})
-	for _, c := range others {
-		switch {
-		case now.After(c.NotAfter) || Contains(set, c):
-		case len(set) >= MaxCAs:
-			crowded++
-		default:
-			set = append(set, c)
-		}
-	}
-	return set, crowded
+	return set
 }
 
 // Contains reports whether c is one of set.

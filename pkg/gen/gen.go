@@ -5,7 +5,7 @@
 //
 // The key of a CA made here signs exactly one leaf and is then dropped: it exists in memory only, is never part of a
 // Bundle and cannot be asked for. Rotation therefore always makes a new CA, and [Bundle.Trusting]
-// keeps the old ones trusted until they expire.
+// keeps the old ones trusted until they expire. A set has no number that it may not pass; see [Merge].
 //
 // The clock is a parameter of every function. Randomness is not: since Go 1.26 the standard library's key generation
 // reads the system's secure source whatever reader it is given.
@@ -52,12 +52,11 @@ func Generate(spec Spec, now time.Time) (Bundle, error) {
 }
 
 // Trusting returns b with a CA set that also holds those of others that are still valid at now, so that whoever is
-// served by an older certificate stays trusted. The second result is that of [Merge].
-func (b Bundle) Trusting(others []*x509.Certificate, now time.Time) (Bundle, int) {
+// served by an older certificate stays trusted.
+func (b Bundle) Trusting(others []*x509.Certificate, now time.Time) Bundle {
 	own, _ := ParseCertificates(b.CA)
-	set, crowded := Merge(own, others, now)
-	b.CA = EncodeCertificates(set)
-	return b, crowded
+	b.CA = EncodeCertificates(Merge(own, others, now))
+	return b
 }
 
 func encode(blockType string, der []byte) []byte {

@@ -35,6 +35,7 @@ const (
 	reasonForeign       = "refused:foreign-"
 	reasonForeignForced = "refused:foreign-forced"
 	reasonImmutable     = "refused:immutable"
+	reasonFull          = "refused:secret-full"
 )
 
 // decision is what to do about a stored Secret.
@@ -76,7 +77,7 @@ func decide(s *corev1.Secret, r gen.Report, want Want, now time.Time) (decision,
 
 // decideForeign is decide for a Secret that is not ours.
 func decideForeign(s *corev1.Secret, r gen.Report, want Want) (decision, *RefusedError) {
-	refused := &RefusedError{Remedy: fmt.Sprintf("have it made anew by: kubectl delete secret --namespace %s %s", s.Namespace, s.Name)}
+	refused := &RefusedError{Remedy: remake(s)}
 	stranger := fmt.Sprintf("the Secret has no label %s=%s, so it is left alone", LabelManagedBy, ManagedBy)
 	switch {
 	case !r.OK():
@@ -91,6 +92,11 @@ func decideForeign(s *corev1.Secret, r gen.Report, want Want) (decision, *Refuse
 		return decision{reason: reasonReused}, nil
 	}
 	return decision{}, refused
+}
+
+// remake is the remedy that has a Secret made anew. It takes no trust away: that is in the webhook configurations, too.
+func remake(s *corev1.Secret) string {
+	return fmt.Sprintf("have it made anew by: kubectl delete secret --namespace %s %s", s.Namespace, s.Name)
 }
 
 // replaceable reports whether the API lets the Secret be updated to what we want: neither the type nor anything of an

@@ -5,6 +5,10 @@
 // The API server arbitrates; there are no locks and no leader. A missing Secret is created, and whoever meets
 // AlreadyExists uses the winner's. A change carries the resourceVersion that it was decided on, and whoever meets a
 // conflict decides again on what is there now.
+//
+// A new certificate is written together with every CA of the one before that has not expired, because servers go on with what
+// they have loaded. The API's limit for the size of a Secret is the only one: where it leaves no room for a CA, none is pushed
+// out. A certificate that is good then stays, however soon its renewal is due, and otherwise a human must act.
 package secret
 
 import (
@@ -151,8 +155,20 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 	if b, err = e.material(report); err != nil {
 		return Result{}, err
 	}
-	return e.replace(ctx, current, d, b)
+	if sizeOf(b) <= corev1.MaxSecretSize {
+		return e.replace(ctx, current, d, b)
+	}
+	detail := fmt.Sprintf("%s is due, and ca.crt has no room for a new CA beside the %d that have not expired: a Secret holds %d bytes",
+		d.reason, len(report.CAs), corev1.MaxSecretSize)
+	if d.reason == reasonExpiring {
+		e.Log.Warn("keeping the certificate", "secret", e.id(), "detail", detail)
+		return e.result(current, decision{reason: reasonReused, detail: detail}, bundleOf(current), report), nil
+	}
+	return Result{}, &RefusedError{Reason: reasonFull, Detail: detail, Remedy: remake(current), Object: reference(current)}
 }
+
+// sizeOf is what the API counts of a Secret that holds b.
+func sizeOf(b gen.Bundle) int { return len(b.CA) + len(b.Cert) + len(b.Key) }
 
 func (e *ensurer) id() string { return e.Namespace + "/" + e.Name }
 

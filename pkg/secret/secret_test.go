@@ -3,7 +3,9 @@ package secret_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/pkg/gen/gentest"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
 
@@ -169,23 +172,71 @@ func TestEnsureRenews(t *testing.T) {
 	}
 }
 
-func TestAnOverfullCASetLosesItsOldest(t *testing.T) {
+func TestNoCAIsPushedOutHoweverOftenARenewalIsAskedFor(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	forced := secret.Want{Spec: want.Spec, Force: true}
-	first := ensure(t, s, want)
-	var res secret.Result
-	var log bytes.Buffer
-	s.Log = slog.New(slog.NewTextHandler(&log, nil))
-	for i := range gen.MaxCAs {
-		assert.NotContains(t, log.String(), "no longer trusted")
+	all := ensure(t, s, want).Report.CAs
+	for i := range 12 {
 		at := now.Add(time.Duration(i+1) * time.Hour)
 		s.Now = func() time.Time { return at }
-		res = ensure(t, s, forced)
+		res := ensure(t, s, forced)
+		require.Len(t, res.Report.CAs, len(all)+1)
+		require.True(t, gen.ContainsAll(res.Report.CAs, all, at))
+		all = res.Report.CAs
 	}
-	require.Len(t, res.Report.CAs, gen.MaxCAs)
-	assert.False(t, gen.Contains(res.Report.CAs, first.Report.CAs[0]))
-	assert.Contains(t, log.String(), `level=WARN msg="oldest CAs are no longer trusted: the set is full" secret=`+s.Namespace+"/certs dropped=1 kept=8")
+}
+
+func TestASecretWithoutRoomForAnotherCA(t *testing.T) {
+	t.Parallel()
+	full := func(s *corev1.Secret) {
+		room := corev1.MaxSecretSize - len(s.Data["ca.crt"]) - len(s.Data["tls.crt"]) - len(s.Data["tls.key"])
+		s.Data["ca.crt"] = append(s.Data["ca.crt"], gen.EncodeCertificates([]*x509.Certificate{gentest.LargeCA(t, room, now, gen.MaxValidity)})...)
+	}
+	due := "renewed:expiring is due, and ca.crt has no room for a new CA beside the 2 that have not expired: a Secret holds 1048576 bytes"
+	for name, tc := range map[string]struct {
+		want   secret.Want
+		change func(*corev1.Secret)
+		at     time.Time
+		detail string
+		err    string // empty: the certificate is used
+	}{
+		"goes on with a certificate that is good": {want: want},
+		"goes on with one whose renewal is due":   {want: want, at: now.Add(gen.DefaultValidity - time.Hour), detail: due},
+		"is refused when a renewal is asked for":  {want: secret.Want{Spec: want.Spec, Force: true}, err: strings.ReplaceAll(due, "expiring", "forced")},
+		"is refused when the certificate is bad": {
+			want: want, change: func(s *corev1.Secret) { s.Data["tls.key"] = bytes.ToLower(s.Data["tls.key"]) }, err: strings.ReplaceAll(due, "renewed:expiring", "repaired:malformed"),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			first := ensure(t, s, want)
+			before := rewrite(t, s, func(o *corev1.Secret) {
+				full(o)
+				if tc.change != nil {
+					tc.change(o)
+				}
+			})
+			if !tc.at.IsZero() {
+				s.Now = func() time.Time { return tc.at }
+			}
+			res, err := s.Ensure(t.Context(), tc.want)
+			if tc.err != "" {
+				require.EqualError(t, err, "ensuring secret "+s.Namespace+"/certs: refused:secret-full: "+tc.err+"; have it made anew by: kubectl delete secret --namespace "+s.Namespace+" certs")
+				var refused *secret.RefusedError
+				require.ErrorAs(t, err, &refused)
+				assert.Equal(t, before.UID, refused.Object.UID)
+			} else {
+				require.NoError(t, err)
+				assert.Equal(t, "reused", res.Reason)
+				assert.Equal(t, tc.detail, res.Detail)
+				assert.Equal(t, first.Bundle.Key, res.Bundle.Key)
+				assert.Len(t, res.Report.CAs, 2)
+			}
+			assert.Equal(t, before, stored(t, s), "nothing is changed")
+		})
+	}
 }
 
 func TestWhatIsNotOursIsNeverChanged(t *testing.T) {

@@ -40,11 +40,7 @@ func (e *ensurer) material(r gen.Report) (gen.Bundle, error) {
 		}
 		e.fresh = &b
 	}
-	b, crowded := e.fresh.Trusting(r.CAs, e.Now())
-	if crowded > 0 {
-		e.Log.Warn("oldest CAs are no longer trusted: the set is full", "secret", e.id(), "dropped", crowded, "kept", gen.MaxCAs)
-	}
-	return b, nil
+	return e.fresh.Trusting(r.CAs, e.Now()), nil
 }
 
 // create makes the Secret. b is nil when it is to hold new material.
@@ -100,7 +96,7 @@ func (e *ensurer) recreate(ctx context.Context, current *corev1.Secret, d decisi
 		return Result{}, &RefusedError{
 			Reason: reasonImmutable,
 			Detail: fmt.Sprintf("the Secret must be replaced (%s: %s), the API cannot update it and deleting it is forbidden", d.reason, d.detail),
-			Remedy: fmt.Sprintf("have it made anew by: kubectl delete secret --namespace %s %s", e.Namespace, e.Name),
+			Remedy: remake(current),
 			Object: reference(current),
 		}
 	case err != nil && !apierrors.IsNotFound(err):

@@ -6,9 +6,14 @@
 // where an entry lacks one of the writer's CAs, writes the union of what it read and its own CAs. The write carries the
 // resourceVersion of the read, so the API server takes it only when nothing has changed in between; after a conflict
 // the writer reads again. A write therefore never removes what another writer has added (expired CAs aside, which no
-// client trusts, and CAs beyond gen.MaxCAs), and after any interleaving every entry that was not replaced by somebody
-// else trusts the CAs of all writers that have finished. A server that starts to serve a certificate only after its
-// writer has finished is trusted from its first connection on.
+// client trusts), and after any interleaving every entry that was not replaced by somebody else trusts the CAs of all writers
+// that have finished. A server that starts to serve a certificate only after its writer has finished is trusted from its first
+// connection on.
+//
+// The set is not limited in number. Its limit is that of what can be stored: the bundles of a configuration may have MaxBundles
+// bytes in all. A writer whose CAs do not fit in beside those that are there, less the expired ones, writes nothing and ends with
+// a [RefusedError]; it pushes nobody out. So writers for whom there is not room enough do not undo each other: who comes first is
+// trusted and stays so, the others are refused, and again each time that they try.
 //
 // Somebody else, such as Helm on a switch of modes, may remove the field. A writer that has read the entry before does not
 // learn of it, unless it writes and meets the conflict; the next writer puts its CAs back.
@@ -22,7 +27,6 @@ package webhook
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -31,8 +35,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
-
-	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
 // Kinds of configuration.
@@ -42,7 +44,8 @@ const (
 )
 
 // appearance is how often a configuration that does not exist yet is looked for: Helm applies webhook configurations
-// after the Deployments whose pods wait for them. A watch would need rights that cannot be limited to one name.
+// after the Deployments whose pods wait for them. (A watch of the one name, by a field selector, would take the right to watch
+// and an open connection for what is over in a moment.)
 var appearance = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 1.5, Jitter: 0.2, Steps: 9, Cap: 2 * time.Second}
 
 // AnnotationPatience is how long a configuration is waited for that exists and lacks an annotation. Between Helm's change of a
@@ -144,11 +147,14 @@ func (c *Configuration) Trust(ctx context.Context, set []*x509.Certificate) (Res
 		s := c.loaded
 		c.loaded = nil
 		res := Result{Kind: c.Kind, Name: c.Name, Entries: len(s.Entries)}
-		patch := c.patch(s, set)
+		patch, err := c.patch(s, set)
+		if err != nil {
+			return Result{}, fmt.Errorf("patching %s %s: %w", c.Kind, c.Name, err)
+		}
 		if patch == nil {
 			return res, nil
 		}
-		err := c.API.Patch(ctx, c.Name, patch, c.FieldManager)
+		err = c.API.Patch(ctx, c.Name, patch, c.FieldManager)
 		switch {
 		case err == nil:
 			res.Patched = true
@@ -162,45 +168,4 @@ func (c *Configuration) Trust(ctx context.Context, set []*x509.Certificate) (Res
 			return Result{}, fmt.Errorf("patching %s %s: %w", c.Kind, c.Name, err)
 		}
 	}
-}
-
-// The parts of a webhook configuration that a patch names.
-type (
-	patchBody struct {
-		Metadata patchMeta    `json:"metadata"`
-		Webhooks []patchEntry `json:"webhooks"`
-	}
-	patchMeta struct {
-		ResourceVersion string `json:"resourceVersion"`
-	}
-	patchEntry struct {
-		Name         string            `json:"name"`
-		ClientConfig patchClientConfig `json:"clientConfig"`
-	}
-	patchClientConfig struct {
-		CABundle []byte `json:"caBundle"`
-	}
-)
-
-// patch is the strategic merge patch that makes s trust set, nil when it already does.
-func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) []byte {
-	now := c.Now()
-	p := patchBody{Metadata: patchMeta{ResourceVersion: s.ResourceVersion}}
-	for _, e := range s.Entries {
-		live, malformed := gen.ParseCertificates(e.CABundle)
-		if gen.ContainsAll(live, set, now) {
-			continue
-		}
-		bundle, crowded := gen.Merge(set, live, now)
-		if malformed > 0 || crowded > 0 {
-			c.Log.Warn("leaving certificates out of the CA bundle", "kind", c.Kind, "name", c.Name, "entry", e.Name, "malformed", malformed, "beyond-limit", crowded)
-		}
-		p.Webhooks = append(p.Webhooks, patchEntry{Name: e.Name, ClientConfig: patchClientConfig{CABundle: gen.EncodeCertificates(bundle)}})
-	}
-	if len(p.Webhooks) == 0 {
-		return nil
-	}
-	// Strings and bytes always marshal.
-	body, _ := json.Marshal(p)
-	return body
 }

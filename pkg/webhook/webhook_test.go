@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/pkg/gen/gentest"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 
@@ -70,22 +72,66 @@ func TestTrustUnitesWithWhatIsThere(t *testing.T) {
 	assert.Equal(t, gen.EncodeCertificates([]*x509.Certificate{theirs[1], ours[0]}), got[3].CABundle, "a bundle that holds ours is left as it is")
 }
 
-func TestAnOverfullBundleLosesItsOldestAndSaysSo(t *testing.T) {
+func TestACAIsAddedToHoweverManyThereAre(t *testing.T) {
 	t.Parallel()
-	set := newCAs(t, gen.MaxCAs+1)
-	c := newConfiguration(t, webhook.Validating, gen.EncodeCertificates(set[:gen.MaxCAs]), gen.EncodeCertificates(set[1:gen.MaxCAs]))
-	var log bytes.Buffer
-	c.Log = slog.New(slog.NewTextHandler(&log, nil))
-	_, err := c.Trust(t.Context(), set[gen.MaxCAs:])
+	set := newCAs(t, 301)
+	c := newConfiguration(t, webhook.Validating, gen.EncodeCertificates(set[:300]), gen.EncodeCertificates(set[1:9]))
+	_, err := c.Trust(t.Context(), set[300:])
 	require.NoError(t, err)
-	for _, e := range entries(t, c) {
+	for i, e := range entries(t, c) {
 		live, _ := gen.ParseCertificates(e.CABundle)
-		require.Len(t, live, gen.MaxCAs)
-		assert.True(t, set[gen.MaxCAs].Equal(live[0]), "the newest first")
-		assert.False(t, gen.Contains(live, set[0]), "the oldest is left out")
+		require.Len(t, live, []int{301, 9}[i])
+		assert.True(t, set[300].Equal(live[0]), "the newest first")
+		assert.True(t, gen.ContainsAll(live, set[1:9], now))
 	}
-	assert.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
-	assert.Contains(t, log.String(), `level=WARN msg="leaving certificates out of the CA bundle" kind=ValidatingWebhookConfiguration name=`+c.Name+" entry=e0.example.com malformed=0 beyond-limit=1")
+}
+
+// What the limit lets through has to be within that of the API server and of etcd.
+func TestNothingIsPushedOutForWantOfRoom(t *testing.T) {
+	t.Parallel()
+	other, own := newCAs(t, 1), newCAs(t, 2)
+	room := webhook.MaxBundles - 2*len(gen.EncodeCertificates(slices.Concat(other, own)))
+	for _, kind := range []string{webhook.Mutating, webhook.Validating} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			fits := slices.Concat(other, []*x509.Certificate{gentest.LargeCA(t, room, now, time.Hour)})
+			c := newConfiguration(t, kind, gen.EncodeCertificates(fits), gen.EncodeCertificates(other))
+			_, err := c.Trust(t.Context(), own)
+			require.NoError(t, err)
+			total := 0
+			for _, e := range entries(t, c) {
+				total += len(e.CABundle)
+			}
+			assert.Greater(t, total, webhook.MaxBundles*99/100, "hardly any room is left")
+
+			before := version(t, c)
+			_, err = c.Trust(t.Context(), newCAs(t, 10))
+			var refused *webhook.RefusedError
+			require.ErrorAs(t, err, &refused)
+			assert.Equal(t, "refused:bundle-full", refused.Reason)
+			assert.Regexp(t, "^patching "+kind+" "+c.Name+": refused:bundle-full: with the CAs that are to be added its 2 bundles would have [0-9]{7} bytes, and at most 1048576 are stored; "+
+				"remove the CAs that nothing serves any more by: kubectl edit "+strings.ToLower(kind)+" "+c.Name+"$", err.Error())
+			assert.Equal(t, before, version(t, c), "nothing is changed")
+
+			_, err = c.Trust(t.Context(), own)
+			require.NoError(t, err, "what is there needs no room")
+			assert.Equal(t, before, version(t, c))
+		})
+	}
+}
+
+func TestWhatHasExpiredMakesRoom(t *testing.T) {
+	t.Parallel()
+	large := gentest.LargeCA(t, webhook.MaxBundles+2000, now, time.Hour)
+	c := newConfiguration(t, webhook.Validating, gen.EncodeCertificates([]*x509.Certificate{large}))
+	_, err := c.Trust(t.Context(), newCAs(t, 1))
+	var refused *webhook.RefusedError
+	require.ErrorAs(t, err, &refused)
+	c.Now = func() time.Time { return large.NotAfter.Add(time.Second) }
+	own := newCAs(t, 1)
+	_, err = c.Trust(t.Context(), own)
+	require.NoError(t, err)
+	assert.Equal(t, gen.EncodeCertificates(own), entries(t, c)[0].CABundle)
 }
 
 func TestTrustChangesNothingButTheBundles(t *testing.T) {
@@ -113,7 +159,7 @@ func TestTrustChangesNothingButTheBundles(t *testing.T) {
 
 func TestConcurrentWritersConverge(t *testing.T) {
 	t.Parallel()
-	const writers = 6 // no more than gen.MaxCAs
+	const writers = 20
 	set := newCAs(t, writers)
 	first := newConfiguration(t, webhook.Mutating, nil, nil)
 	var group sync.WaitGroup

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/pkg/gen/gentest"
 )
 
 // material is what somebody has stored for a site.
@@ -29,6 +31,14 @@ func good(t *testing.T, s *site) gen.Bundle {
 
 // ofADay is good for another day.
 func ofADay(t *testing.T, s *site) gen.Bundle { return made(t, 24*time.Hour, time.Now(), s.names()...) }
+
+// full is good, and its CA set leaves no room for another CA in a Secret.
+func full(t *testing.T, s *site) gen.Bundle {
+	b := good(t, s)
+	room := corev1.MaxSecretSize - len(b.CA) - len(b.Cert) - len(b.Key)
+	b.CA = append(b.CA, gen.EncodeCertificates([]*x509.Certificate{gentest.LargeCA(t, room, time.Now().Add(-time.Hour), gen.DefaultValidity)})...)
+	return b
+}
 
 // faults are materials that no client accepts, one for each code.
 var faults = map[gen.Code]material{

@@ -47,6 +47,10 @@ func reasonCases() map[string]reasonCase {
 		"a fault, immutable":              {reason: "repaired:chain", before: ours(faults[gen.Chain], immutable)},
 		"a fault, immutable, no right":    {reason: "refused:immutable", before: ours(faults[gen.Chain], immutable), prepare: mayNotDelete},
 		"another type, no right":          {reason: "refused:immutable", before: ours(good, opaque), prepare: mayNotDelete},
+		"no room, --force-renew":          {reason: "refused:secret-full", before: ours(full), args: []string{"--force-renew"}},
+		"no room, a key missing":          {reason: "refused:secret-full", before: ours(full, opaque, func(o *corev1.Secret) { delete(o.Data, "tls.key") })},
+		"no room in the bundles":          {reason: "refused:bundle-full", before: ours(full)},
+		"no room in them, foreign":        {reason: "refused:bundle-full", before: foreign(full)},
 		"a day left, immutable, no right": {reason: "refused:immutable", before: ours(ofADay, immutable), prepare: mayNotDelete, args: []string{"--renew-before", "25h"}},
 	}
 	for code, material := range faults {
@@ -119,6 +123,11 @@ func (s *site) requireRefusal(t *testing.T, o *outcome, before *corev1.Secret) {
 	entries, err := os.ReadDir(o.dir)
 	require.NoError(t, err)
 	assert.Empty(t, entries)
+	if o.Reason == "refused:bundle-full" {
+		assert.Regexp(t, `kthena-certgen: error: patching (MutatingWebhookConfiguration `+s.mutating+`|ValidatingWebhookConfiguration `+s.validating+`): refused:bundle-full: .+; `+
+			`remove the CAs that nothing serves any more by: kubectl edit (mutating|validating)webhookconfiguration .+\n$`, o.stderr)
+		return
+	}
 	assert.Contains(t, o.stderr, "kthena-certgen: error: ensuring secret "+s.namespace+"/"+s.secret+": "+o.Reason+": ")
 	require.True(t, strings.HasSuffix(o.stderr, "have it made anew by: kubectl delete secret --namespace "+s.namespace+" "+s.secret+"\n"), o.stderr)
 	s.deleteSecret(t)
@@ -178,16 +187,18 @@ func foreign(m material) func(*testing.T, *site) *corev1.Secret {
 func opaque(o *corev1.Secret)    { o.Type = corev1.SecretTypeOpaque }
 func immutable(o *corev1.Secret) { o.Immutable = ptr.To(true) }
 
-// reasonsOfTheCode are the reasons that package secret can give: its constants of that name, where a colon or a hyphen
-// at the end goes on with each code of package gen.
+// reasonsOfTheCode are the reasons that the packages secret and webhook can give: their constants of that name, where a colon or
+// a hyphen at the end goes on with each code of package gen.
 func reasonsOfTheCode(t *testing.T) []string {
 	t.Helper()
 	codes, err := source.Constants("../../pkg/gen")
 	require.NoError(t, err)
 	constants, err := source.Constants("../../pkg/secret")
 	require.NoError(t, err)
+	more, err := source.Constants("../../pkg/webhook")
+	require.NoError(t, err)
 	var reasons []string
-	for _, reason := range constants {
+	for _, reason := range append(constants, more...) {
 		switch {
 		case !strings.HasPrefix(reason.Name, "reason"):
 		case !strings.HasSuffix(reason.Value, ":") && !strings.HasSuffix(reason.Value, "-"):
