@@ -53,8 +53,7 @@ func NewAuthority(spec Spec, now time.Time) (*Authority, error) {
 // last of them. It returns an error when it could not sign anything at now that a client would accept.
 func LoadAuthority(certs, key []byte, now time.Time) (*Authority, error) {
 	var r Report
-	above, ok := r.parsePair(certs, key)
-	if !ok {
+	if r.parsePair(certs, key); r.Chain == nil {
 		return nil, errors.New(r.Faults[0].Detail)
 	}
 	ca := r.Leaf
@@ -64,7 +63,7 @@ func LoadAuthority(certs, key []byte, now time.Time) (*Authority, error) {
 	case ca.KeyUsage != 0 && ca.KeyUsage&x509.KeyUsageCertSign == 0:
 		return nil, fmt.Errorf("the CA %s may not sign certificates: its key usage lacks keyCertSign", ca.Subject)
 	}
-	chain := climb(ca, above)
+	chain := climb(ca, r.Chain[1:])
 	for _, c := range chain {
 		switch {
 		case now.After(c.NotAfter):

@@ -49,6 +49,9 @@ type Report struct {
 	Warnings []string
 	// Leaf is the server's certificate, nil when it cannot be parsed.
 	Leaf *x509.Certificate
+	// Chain is what the server sends, Leaf first, as crypto/tls reads it: unlike in a CA set, blocks with headers count. It is nil
+	// when it, or its key, cannot be read or used.
+	Chain []*x509.Certificate
 	// CAs are the certificates of the CA set, as far as they can be parsed.
 	CAs []*x509.Certificate
 	// NotAfter is when the server stops being trusted: the end of the leaf or of what it leads to, whichever comes
@@ -64,13 +67,12 @@ func (r Report) OK() bool { return len(r.Faults) == 0 }
 func Check(b Bundle, names []string, now time.Time) Report {
 	var r Report
 	r.parseCAs(b.CA)
-	intermediates, ok := r.parsePair(b.Cert, b.Key)
-	if ok {
+	if r.parsePair(b.Cert, b.Key); r.Chain != nil {
 		r.checkNames(names)
 		r.checkLeaf()
 	}
-	if ok && len(r.CAs) > 0 {
-		r.checkChain(intermediates, now)
+	if r.Chain != nil && len(r.CAs) > 0 {
+		r.checkChain(now)
 	}
 	slices.SortStableFunc(r.Faults, func(a, b Finding) int {
 		return slices.Index(codes, a.Code) - slices.Index(codes, b.Code)
@@ -129,39 +131,39 @@ func hasPrivateKey(data []byte) bool {
 	}
 }
 
-// parsePair reads the certificate chain and its key, and returns the chain after the leaf.
-func (r *Report) parsePair(cert, key []byte) (intermediates []*x509.Certificate, ok bool) {
+// parsePair reads the certificate chain and its key.
+func (r *Report) parsePair(cert, key []byte) {
 	hasCert, hasKey := r.present("the certificate", cert), r.present("the private key", key)
 	if !hasCert || !hasKey {
-		return nil, false
+		return
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		r.explainPair(cert, key, err)
-		return nil, false
+		return
 	}
 	r.Leaf = pair.Leaf
+	chain := []*x509.Certificate{pair.Leaf}
 	for _, der := range pair.Certificate[1:] {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
 			// The server would send it, and the client would end the handshake.
 			r.fault(Malformed, "the chain after the certificate is not readable: %v", err)
-			return nil, false
+			return
 		}
-		intermediates = append(intermediates, c)
+		chain = append(chain, c)
 	}
-	return intermediates, true
+	r.Chain = chain
 }
 
 // explainPair turns the one error of tls.X509KeyPair into a code.
 func (r *Report) explainPair(cert, key []byte, err error) {
-	certs, _ := ParseCertificates(cert)
 	block, _ := pem.Decode(key)
 	switch {
 	case block != nil && (block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED")):
 		r.fault(Malformed, "the private key is encrypted: store it without a passphrase")
-	case len(certs) > 0 && strings.Contains(err.Error(), "does not match"):
-		r.Leaf = certs[0]
+	case strings.Contains(err.Error(), "does not match"):
+		r.Leaf = firstCertificate(cert)
 		r.fault(KeyMismatch, "the private key does not belong to the certificate")
 	default:
 		// These errors describe PEM blocks and ASN.1 structure, never key material.
@@ -211,8 +213,8 @@ func (r *Report) checkLeaf() {
 	}
 }
 
-func (r *Report) checkChain(intermediates []*x509.Certificate, now time.Time) {
-	opts := x509.VerifyOptions{Roots: pool(r.CAs), Intermediates: pool(intermediates), CurrentTime: now}
+func (r *Report) checkChain(now time.Time) {
+	opts := x509.VerifyOptions{Roots: pool(r.CAs), Intermediates: pool(r.Chain[1:]), CurrentTime: now}
 	for _, c := range r.CAs {
 		switch {
 		case now.After(c.NotAfter):

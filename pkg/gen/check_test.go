@@ -222,3 +222,40 @@ func (p *pki) tooDeep() gen.Bundle {
 	b.Cert = append(b.Cert, pemCert(between.cert.Raw)...)
 	return b
 }
+
+// A TLS server sends a PEM block that has headers, and a set of CAs passes it over.
+func TestTheChainIsWhatATLSServerSends(t *testing.T) {
+	t.Parallel()
+	b, above := mustGenerate(t, spec(gen.ECDSA, 0), now), mustGenerate(t, spec(gen.ECDSA, 0), now)
+	leaf, _ := gen.ParseCertificates(b.Cert)
+	want, _ := gen.ParseCertificates(slices.Concat(b.Cert, above.CA))
+	b.Cert = slices.Concat(withHeader(b.Cert), above.CA)
+	r := gen.Check(b, names, now)
+	require.Empty(t, r.Faults)
+	assert.Equal(t, fingerprints(want), fingerprints(r.Chain))
+	assert.Equal(t, r.Leaf, r.Chain[0])
+
+	mismatched := gen.Check(gen.Bundle{CA: b.CA, Cert: b.Cert, Key: above.Key}, names, now)
+	require.Equal(t, gen.KeyMismatch, mismatched.Faults[0].Code)
+	assert.True(t, leaf[0].Equal(mismatched.Leaf), "the certificate that the key is compared with")
+	assert.Nil(t, mismatched.Chain)
+
+	b.Cert = append(b.Cert, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"...)
+	unreadable := gen.Check(b, names, now)
+	assert.False(t, unreadable.OK())
+	assert.NotNil(t, unreadable.Leaf)
+	assert.Nil(t, unreadable.Chain)
+}
+
+func TestAnAnswerWithHeadersIsAssembled(t *testing.T) {
+	t.Parallel()
+	b, other := mustGenerate(t, spec(gen.ECDSA, 0), now), mustGenerate(t, spec(gen.ECDSA, 0), now)
+	got, err := gen.Assemble(slices.Concat(withHeader(b.Cert), other.Cert), b.Key, slices.Concat(other.CA, b.CA), names, now)
+	require.NoError(t, err)
+	assert.Equal(t, b, got)
+}
+
+// withHeader gives the first PEM block a header.
+func withHeader(pem []byte) []byte {
+	return bytes.Replace(pem, []byte("-----\n"), []byte("-----\nOrigin: somewhere\n\n"), 1)
+}

@@ -43,6 +43,22 @@ func ParseCertificates(data []byte) (certs []*x509.Certificate, malformed int) {
 	return certs, malformed
 }
 
+// firstCertificate is the one that tls.X509KeyPair compares with a key, nil when it is not readable.
+func firstCertificate(chain []byte) *x509.Certificate {
+	block, rest := pem.Decode(chain)
+	for block != nil && block.Type != blockCertificate {
+		block, rest = pem.Decode(rest)
+	}
+	if block == nil {
+		return nil
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
 // EncodeCertificates is the PEM form of certs, in their order.
 func EncodeCertificates(certs []*x509.Certificate) []byte {
 	var b bytes.Buffer

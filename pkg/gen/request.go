@@ -42,7 +42,9 @@ func NewRequest(spec Spec) (Request, error) {
 // along with it, key that of its key, and cas the certificates of the CA and those above it, in any order. Only one of cas
 // becomes trusted. It returns an error when the bundle does not pass [Check] for those names at now.
 func Assemble(cert, key, cas []byte, names []string, now time.Time) (Bundle, error) {
-	answer, _ := ParseCertificates(cert)
+	var read Report
+	read.parsePair(cert, key)
+	answer := read.Chain
 	above, _ := ParseCertificates(cas)
 	if len(above) == 0 {
 		return Bundle{}, errors.New("the CA set holds no certificate")

@@ -111,8 +111,7 @@ func (v *Verifier) judgeSecret(s *server) (refused bool) {
 		}
 	}
 	for _, e := range s.entries {
-		chain := chainOf(s)
-		if len(e.cas) > 0 && verifyChain(chain, e.cas, s.name(v), v.now()).code == Untrusted {
+		if len(e.cas) > 0 && verifyChain(s.checked.Chain, e.cas, s.name(v), v.now()).code == Untrusted {
 			v.find(SecretUntrusted, "Secret "+v.Namespace+"/"+s.Secret.Name, v.trustRemedy(s.Deployment), "its certificate %s was signed by no CA in the caBundle of %s (%s)", short(s.checked.Leaf), e.Name, fingerprints(e.cas))
 			refused = true
 		}

@@ -1,13 +1,6 @@
 package verify
 
-import (
-	"context"
-	"crypto/x509"
-
-	corev1 "k8s.io/api/core/v1"
-
-	"github.com/volcano-sh/kthena-certgen/pkg/gen"
-)
+import "context"
 
 // The names of the router's Deployment and Service, and the port of the Service.
 const (
@@ -65,10 +58,4 @@ func (v *Verifier) judgeRouter(s *server) {
 	if refused {
 		s.NotAfter = nil
 	}
-}
-
-// chainOf is what pods that start would serve.
-func chainOf(s *server) []*x509.Certificate {
-	chain, _ := gen.ParseCertificates(s.stored.Data[corev1.TLSCertKey])
-	return chain
 }

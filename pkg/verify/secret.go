@@ -74,7 +74,7 @@ func (v *Verifier) describeSecret(s *server) {
 	b := gen.Bundle{CA: s.stored.Data[secret.KeyCA], Cert: s.stored.Data[corev1.TLSCertKey], Key: s.stored.Data[corev1.TLSPrivateKeyKey]}
 	if v.report.Mode == Manual && len(b.CA) == 0 {
 		// Manual mode asks for the certificate and the key alone; whether the API server trusts them is judged elsewhere.
-		b.CA = b.Cert
+		b.CA = gen.EncodeCertificates(gen.Check(b, nil, v.now()).Chain)
 		if len(s.entries) > 0 {
 			b.CA = gen.EncodeCertificates(s.entries[0].cas)
 		}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"regexp"
@@ -155,6 +156,36 @@ func TestFindings(t *testing.T) {
 				got = append(got, string(f.Code)+" "+f.Object)
 				assert.Contains(t, f.Message, c.says)
 				assert.Equal(t, describe(f.Code).Severity, f.Severity)
+			}
+			assert.Equal(t, c.want, got)
+		})
+	}
+}
+
+// TLS servers take a PEM block that has headers, of which sets of CAs hold nothing.
+func TestTheChainOfASecretIsWhatAServerReadsOfIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		trusted bool
+		want    []string
+	}{
+		"whose CA is trusted":     {true, []string{"stale Pod ns/pod"}},
+		"whose CA is not trusted": {false, []string{"secret-untrusted Secret ns/certs"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, hook := newRelease(t)
+			configuration := r.objects[webhooksPath].(map[string]any)["items"].([]any)[0].(map[string]any)
+			configuration["metadata"].(map[string]any)["annotations"] = nil // so the mode is manual
+			b := made(t, "hook.ns.svc")
+			cert := bytes.Replace(b.Cert, []byte("-----\n"), []byte("-----\nOrigin: somewhere\n\n"), 1)
+			r.objects[secretPath].(map[string]any)["data"] = map[string][]byte{"tls.crt": cert, "tls.key": b.Key, "ca.crt": b.CA}
+			if c.trusted {
+				hook.ClientConfig.CABundle = append(hook.ClientConfig.CABundle, b.CA...)
+			}
+			report, err := r.verify(t)
+			require.NoError(t, err)
+			var got []string
+			for _, f := range report.Findings {
+				got = append(got, string(f.Code)+" "+f.Object)
 			}
 			assert.Equal(t, c.want, got)
 		})
