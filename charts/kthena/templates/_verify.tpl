@@ -21,5 +21,8 @@ Takes: the root of the umbrella chart.
 {{- end }}
 {{- $policy = or $policy .networkPolicy }}
 {{- end }}
+{{- if include "kthena.controller.enabled" . }}
+{{- $deployments = append $deployments "kthena-certgen" }}
+{{- end }}
 {{- toYaml (dict "services" $services "deployments" (uniq $deployments) "secrets" $secrets "kinds" $kinds "networkPolicy" $policy) }}
 {{- end }}
