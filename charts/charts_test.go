@@ -35,6 +35,7 @@ const (
 	kubeVersion = "v1.37.2"
 
 	certManagerGroup = "cert-manager.io"
+	monitoringGroup  = "monitoring.coreos.com"
 )
 
 var (
@@ -126,14 +127,14 @@ func copies(objects []object) []object {
 }
 
 // decode reads every document, hooks too, as the type that its kind names. An unknown or doubled field is an error. cert-manager's
-// types are not in client-go: a test that asks its CRDs has to say what their fields are.
+// types and those of the Prometheus Operator are not in client-go: a test that asks their CRDs has to say what their fields are.
 func decode(t *testing.T, rendered helm.Rendered) []object {
 	t.Helper()
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
 	documents := rendered.All()
 	objects := make([]object, 0, len(documents))
 	for _, d := range documents {
-		if strings.HasPrefix(d.YAML, "apiVersion: "+certManagerGroup+"/") {
+		if strings.HasPrefix(d.YAML, "apiVersion: "+certManagerGroup+"/") || strings.HasPrefix(d.YAML, "apiVersion: "+monitoringGroup+"/") {
 			content, err := yaml.YAMLToJSONStrict([]byte(d.YAML))
 			require.NoError(t, err, "%s\n%s", d.Source, d.YAML)
 			var u unstructured.Unstructured
@@ -189,6 +190,13 @@ func deployments(objects []object) map[string]*appsv1.Deployment {
 	for _, d := range all[*appsv1.Deployment](objects) {
 		byName[d.Name] = d
 	}
+	return byName
+}
+
+// components are the Deployments of Kthena's programs by name: all but the controller's.
+func components(objects []object) map[string]*appsv1.Deployment {
+	byName := deployments(objects)
+	delete(byName, "kthena-certgen")
 	return byName
 }
 

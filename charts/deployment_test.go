@@ -96,7 +96,7 @@ func TestServersServeTheFilesOfCertgen(t *testing.T) {
 }
 
 func TestARollingUpdateNeverLeavesTheWebhookWithoutAPod(t *testing.T) {
-	for name, d := range deployments(render(t, "{}")) {
+	for name, d := range components(render(t, "{}")) {
 		t.Run(name, func(t *testing.T) {
 			rolling := d.Spec.Strategy.RollingUpdate
 			require.NotNil(t, rolling)
@@ -138,7 +138,7 @@ func TestEveryObjectCarriesTheLabels(t *testing.T) {
 				assert.Equal(t, "kthena", labels["app.kubernetes.io/name"], identity(o))
 				assert.Equal(t, c.options.Release, labels["app.kubernetes.io/instance"], identity(o))
 				assert.Equal(t, "v1.0.0", labels["app.kubernetes.io/version"], identity(o))
-				assert.Contains(t, []string{"kthena-registry", "kthena-workload", "kthena-router", "kthena-verify"}, labels["app.kubernetes.io/component"], identity(o))
+				assert.Contains(t, []string{"kthena-registry", "kthena-workload", "kthena-router", "kthena-verify", "kthena-certgen"}, labels["app.kubernetes.io/component"], identity(o))
 				assert.Equal(t, "kthena", labels["app.kubernetes.io/part-of"], identity(o))
 				assert.Equal(t, "Helm", labels["app.kubernetes.io/managed-by"], identity(o))
 				assert.Regexp(t, `^(kthena|registry|workload|networking)-0\.1\.0$`, labels["helm.sh/chart"], identity(o))
@@ -192,11 +192,12 @@ func TestOnRequestThereIsADisruptionBudgetAndANetworkPolicy(t *testing.T) {
 	}
 }
 
-func TestWhereAComponentHasANetworkPolicyThePodOfHelmTestHasOne(t *testing.T) {
+func TestWhereAComponentHasANetworkPolicyTheControllerAndThePodOfHelmTestHaveOne(t *testing.T) {
 	for _, component := range []string{"registry: {controllerManager", "workload: {controllerManager", "networking: {kthenaRouter"} {
 		t.Run(component, func(t *testing.T) {
 			objects := render(t, "{"+component+": {networkPolicy: {enabled: true}}}}")
-			require.Len(t, all[*networkingv1.NetworkPolicy](objects), 2)
+			require.Len(t, all[*networkingv1.NetworkPolicy](objects), 3)
+			named[*networkingv1.NetworkPolicy](t, objects, "kthena-certgen")
 			np := named[*networkingv1.NetworkPolicy](t, objects, "kthena-verify")
 			pod := named[*corev1.Pod](t, objects, "kthena-verify")
 			assert.True(t, selects(np.Spec.PodSelector.MatchLabels, pod.ObjectMeta))

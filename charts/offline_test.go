@@ -56,7 +56,7 @@ func TestWhatIsGeneratedOfflineIsWhatTheChartMounts(t *testing.T) {
 			require.NoError(t, err)
 			objects := render(t, string(values))
 			var mounted []string
-			for _, d := range all[*appsv1.Deployment](objects) {
+			for _, d := range components(objects) {
 				for _, v := range d.Spec.Template.Spec.Volumes {
 					if v.Secret != nil {
 						mounted = append(mounted, v.Secret.SecretName)

@@ -148,40 +148,45 @@ func TestRightsAreTheLeast(t *testing.T) {
 		},
 		{
 			"helm test by default", "{}", "kthena-verify", []string{listWebhooks},
-			slices.Concat(verifyRules("registry-webhook workload-webhook networking-webhook", "kthena-router kthena-registry kthena-workload",
+			slices.Concat(verifyRules("registry-webhook workload-webhook networking-webhook", "kthena-router kthena-registry kthena-workload kthena-certgen",
 				"registry-webhook-certs-auto workload-webhook-certs-auto networking-webhook-certs-auto"), createRegistry, createWorkload, createNetworking),
 		},
 		{
 			"helm test in cert-manager mode with TLS at the router", certManager, "kthena-verify", []string{listWebhooks},
-			slices.Concat(verifyRules("registry-webhook workload-webhook networking-webhook kthena-router", "kthena-router kthena-registry kthena-workload",
+			slices.Concat(verifyRules("registry-webhook workload-webhook networking-webhook kthena-router", "kthena-router kthena-registry kthena-workload kthena-certgen",
 				"registry-webhook-certs workload-webhook-certs networking-webhook-certs kthena-router-tls"), createRegistry, createWorkload, createNetworking),
 		},
 		{
 			"helm test of one subchart", "{registry: {enabled: false}, networking: {enabled: false}}", "kthena-verify", []string{listWebhooks},
-			slices.Concat(verifyRules("workload-webhook", "kthena-router kthena-workload", "workload-webhook-certs-auto"), createWorkload),
+			slices.Concat(verifyRules("workload-webhook", "kthena-router kthena-workload kthena-certgen", "workload-webhook-certs-auto"), createWorkload),
 		},
 		{"helm test where nothing serves TLS", webhooksOff, "kthena-verify", nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			objects := render(t, c.values)
-			var cluster, inNamespace []string
-			for _, b := range all[*rbacv1.ClusterRoleBinding](objects) {
-				if binds(b.Subjects, c.account) {
-					require.Equal(t, "ClusterRole", b.RoleRef.Kind)
-					cluster = append(cluster, rules(named[*rbacv1.ClusterRole](t, objects, b.RoleRef.Name).Rules)...)
-				}
-			}
-			for _, b := range all[*rbacv1.RoleBinding](objects) {
-				if binds(b.Subjects, c.account) {
-					require.Equal(t, "Role", b.RoleRef.Kind)
-					assert.Equal(t, namespace, b.Namespace)
-					inNamespace = append(inNamespace, rules(named[*rbacv1.Role](t, objects, b.RoleRef.Name).Rules)...)
-				}
-			}
-			assert.ElementsMatch(t, c.cluster, cluster, "in the cluster")
-			assert.ElementsMatch(t, c.namespace, inNamespace, "in the namespace")
+			assertRights(t, render(t, c.values), c.account, c.cluster, c.namespace)
 		})
 	}
+}
+
+// assertRights requires that an account has these rights and no others, each written as rules writes it.
+func assertRights(t *testing.T, objects []object, account string, inCluster, inNamespace []string) {
+	t.Helper()
+	var cluster, ns []string
+	for _, b := range all[*rbacv1.ClusterRoleBinding](objects) {
+		if binds(b.Subjects, account) {
+			require.Equal(t, "ClusterRole", b.RoleRef.Kind)
+			cluster = append(cluster, rules(named[*rbacv1.ClusterRole](t, objects, b.RoleRef.Name).Rules)...)
+		}
+	}
+	for _, b := range all[*rbacv1.RoleBinding](objects) {
+		if binds(b.Subjects, account) {
+			require.Equal(t, "Role", b.RoleRef.Kind)
+			assert.Equal(t, namespace, b.Namespace)
+			ns = append(ns, rules(named[*rbacv1.Role](t, objects, b.RoleRef.Name).Rules)...)
+		}
+	}
+	assert.ElementsMatch(t, inCluster, cluster, "in the cluster")
+	assert.ElementsMatch(t, inNamespace, ns, "in the namespace")
 }
 
 func binds(subjects []rbacv1.Subject, account string) bool {

@@ -82,6 +82,15 @@ func TestRefusedValues(t *testing.T) {
 		{"a budget that is no share", "{networking: {kthenaRouter: {podDisruptionBudget: {maxUnavailable: half}}}}",
 			"networking:\n- at '/kthenaRouter/podDisruptionBudget/maxUnavailable': 'half' does not match pattern '^[0-9]+%$'",
 		},
+		{"a settle time without a unit", "{global: {certgen: {controller: {settle: '10'}}}}",
+			`kthena:` + "\n" + `- at '/global/certgen/controller/settle': '10' does not match pattern '^([0-9]+(\\.[0-9]+)?(h|m|s))+$'`,
+		},
+		{"an unknown key of the controller", "{global: {certgen: {controller: {replicas: 2}}}}",
+			"kthena:\n- at '/global/certgen/controller': additional properties 'replicas' not allowed",
+		},
+		{"an interval that Prometheus does not know", "{global: {certgen: {controller: {metrics: {podMonitor: {interval: often}}}}}}",
+			"kthena:\n- at '/global/certgen/controller/metrics/podMonitor/interval': 'often' does not match pattern '^(0|([0-9]+(y|w|d|h|m|s|ms))+)?$'",
+		},
 		{"a subchart that is neither on nor off", "{registry: {enabled: sometimes}}",
 			"kthena:\n- at '/registry/enabled': got string, want boolean\nregistry:\n- at '/enabled': got string, want boolean",
 		},
@@ -134,6 +143,10 @@ func TestRefusedCombinations(t *testing.T) {
 			"ERROR: networking.kthenaRouter.webhook.tls.secretName and networking.kthenaRouter.tls.secretName are both networking-webhook-certs: give each certificate a Secret of its own"},
 		{"the Inference Extension without the Gateway API", "{networking: {kthenaRouter: {gatewayAPI: {inferenceExtension: true}}}}",
 			"ERROR: networking.kthenaRouter.gatewayAPI.inferenceExtension needs the Gateway API: set networking.kthenaRouter.gatewayAPI.enabled to true"},
+		{"metrics on the port of the probes", "{global: {certgen: {controller: {metrics: {port: 8081}}}}}",
+			"ERROR: global.certgen.controller.metrics.port is 8081, the port of the probes: choose another one"},
+		{"a monitor of metrics that are off", "{global: {certgen: {controller: {metrics: {enabled: false, podMonitor: {enabled: true}}}}}}",
+			"ERROR: global.certgen.controller.metrics.podMonitor needs the metrics: set global.certgen.controller.metrics.enabled to true"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := helm.Render(umbrella, options(t, c.values))

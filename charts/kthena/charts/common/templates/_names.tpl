@@ -29,25 +29,3 @@ origin. Takes: ctx, and secret, the name that the values give.
 {{ .service }}.{{ .ctx.Release.Namespace }}.svc
 {{ .service }}.{{ .ctx.Release.Namespace }}.svc.{{ .ctx.Values.global.clusterDomain }}
 {{- end }}
-
-{{/*
-The Secret of a webhook's certificate, as YAML: a list of path (where the values name it) and secret (the
-name). Takes: path (where the component's values are), values.
-*/}}
-{{- define "kthena.webhook.secrets" -}}
-{{- if .values.webhook.enabled -}}
-- path: {{ .path }}.webhook.tls.secretName
-  secret: {{ .values.webhook.tls.secretName }}
-{{- end }}
-{{- end }}
-
-{{/* The Secrets of the router's certificates, as kthena.webhook.secrets. Takes: the router's values. */}}
-{{- define "kthena.router.secrets" -}}
-{{- if .enabled -}}
-{{ include "kthena.webhook.secrets" (dict "path" "networking.kthenaRouter" "values" .) }}
-{{- if .tls.enabled }}
-- path: networking.kthenaRouter.tls.secretName
-  secret: {{ .tls.secretName }}
-{{- end }}
-{{- end }}
-{{- end }}

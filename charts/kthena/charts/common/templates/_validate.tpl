@@ -74,14 +74,14 @@ cluster: Helm's own list without one has groups and versions but no kinds. Takes
 
 {{/*
 Stops the render when two certificates have one Secret: each would replace the other. Takes: a list of path (where the
-values name the Secret) and secret (the name).
+values name the Secret) and secretName (how).
 */}}
 {{- define "kthena.validate.secrets" -}}
 {{- $paths := dict }}
 {{- range . }}
-{{- if hasKey $paths .secret }}
-{{- fail (printf "ERROR: %s and %s are both %s: give each certificate a Secret of its own" (get $paths .secret) .path .secret) }}
+{{- if hasKey $paths .secretName }}
+{{- fail (printf "ERROR: %s and %s are both %s: give each certificate a Secret of its own" (get $paths .secretName) .path .secretName) }}
 {{- end }}
-{{- $_ := set $paths .secret .path }}
+{{- $_ := set $paths .secretName .path }}
 {{- end }}
 {{- end }}
