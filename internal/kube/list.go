@@ -18,6 +18,11 @@ var resources = map[string]string{
 	webhook.Validating: "validatingwebhookconfigurations",
 }
 
+// ConfigurationsPath is the path in the API of webhook configurations of that kind.
+func ConfigurationsPath(kind string) string {
+	return "/apis/" + admissionv1.SchemeGroupVersion.String() + "/" + resources[kind]
+}
+
 // WebhookConfigurations lists those of both kinds that a label selector matches, the mutating first.
 func (c *Client) WebhookConfigurations(ctx context.Context, selector string) ([]webhook.Object, error) {
 	var mutating admissionv1.MutatingWebhookConfigurationList
