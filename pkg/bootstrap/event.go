@@ -47,12 +47,12 @@ func newEvent(stored secret.Result, err error, now time.Time) *corev1.Event {
 	case err != nil:
 		return nil
 	case stored.Outcome == secret.Created:
-		return event(stored.Object, normal, "Created", fmt.Sprintf("%s: the new certificate ends on %s", stored.Reason, date(stored)), now)
+		return NewEvent(stored.Object, normal, "Created", fmt.Sprintf("%s: the new certificate ends on %s", stored.Reason, date(stored)), now)
 	case stored.Outcome == secret.Renewed:
-		return event(stored.Object, normal, "Renewed", fmt.Sprintf("%s: %s; the new certificate ends on %s", stored.Reason, stored.Detail, date(stored)), now)
+		return NewEvent(stored.Object, normal, "Renewed", fmt.Sprintf("%s: %s; the new certificate ends on %s", stored.Reason, stored.Detail, date(stored)), now)
 	case stored.Outcome == secret.Repaired:
 		// Something has broken it, and somebody should know.
-		return event(stored.Object, warning, "Repaired", fmt.Sprintf("%s: %s; the certificate ends on %s", stored.Reason, stored.Detail, date(stored)), now)
+		return NewEvent(stored.Object, warning, "Repaired", fmt.Sprintf("%s: %s; the certificate ends on %s", stored.Reason, stored.Detail, date(stored)), now)
 	default:
 		return nil
 	}
@@ -61,10 +61,11 @@ func newEvent(stored secret.Result, err error, now time.Time) *corev1.Event {
 // newRefusal tells of a refusal at the Secret, whether it is about the Secret or about what its CA is to be put into: that is in no
 // namespace, and the right to record Events ends with this one.
 func newRefusal(s corev1.ObjectReference, refused error, now time.Time) *corev1.Event {
-	return event(s, corev1.EventTypeWarning, "Refused", refused.Error(), now)
+	return NewEvent(s, corev1.EventTypeWarning, "Refused", refused.Error(), now)
 }
 
-func event(about corev1.ObjectReference, kind, reason, message string, now time.Time) *corev1.Event {
+// NewEvent is an Event of this program about an object, of a type of the API's and with a reason in one word.
+func NewEvent(about corev1.ObjectReference, kind, reason, message string, now time.Time) *corev1.Event {
 	subject := strings.TrimRight(about.Name[:min(len(about.Name), maxEventSubject)], "-.")
 	return &corev1.Event{
 		// Kubernetes' own components name Events so.

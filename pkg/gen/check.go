@@ -68,16 +68,26 @@ func Check(b Bundle, names []string, now time.Time) Report {
 	var r Report
 	r.parseCAs(b.CA)
 	if r.parsePair(b.Cert, b.Key); r.Chain != nil {
-		r.checkNames(names)
-		r.checkLeaf()
+		r.checkCertificate(names, now)
 	}
-	if r.Chain != nil && len(r.CAs) > 0 {
+	return r.sorted()
+}
+
+// checkCertificate examines the chain that has been parsed.
+func (r *Report) checkCertificate(names []string, now time.Time) {
+	r.checkNames(names)
+	r.checkLeaf()
+	if len(r.CAs) > 0 {
 		r.checkChain(now)
 	}
+}
+
+// sorted is the report with its faults in the order of the codes.
+func (r *Report) sorted() Report {
 	slices.SortStableFunc(r.Faults, func(a, b Finding) int {
 		return slices.Index(codes, a.Code) - slices.Index(codes, b.Code)
 	})
-	return r
+	return *r
 }
 
 func (r *Report) fault(code Code, format string, args ...any) {

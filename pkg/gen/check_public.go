@@ -1,0 +1,43 @@
+package gen
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"time"
+)
+
+// CheckPublic is [Check] for who may not see the key: all but whether it belongs to the certificate.
+func CheckPublic(cert, ca []byte, names []string, now time.Time) Report {
+	var r Report
+	r.parseCAs(ca)
+	if !r.present("the certificate", cert) || !r.parseChain(cert) {
+		return r.sorted()
+	}
+	r.checkCertificate(names, now)
+	return r.sorted()
+}
+
+// parseChain reads a certificate chain without its key, from the same PEM blocks as tls.X509KeyPair.
+func (r *Report) parseChain(cert []byte) bool {
+	for {
+		var block *pem.Block
+		if block, cert = pem.Decode(cert); block == nil {
+			break
+		}
+		if block.Type != blockCertificate {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			r.fault(Malformed, "the certificate is not readable: %v", err)
+			return false
+		}
+		r.Chain = append(r.Chain, c)
+	}
+	if len(r.Chain) == 0 {
+		r.fault(Malformed, "the certificate is not PEM")
+		return false
+	}
+	r.Leaf = r.Chain[0]
+	return true
+}

@@ -1,0 +1,39 @@
+package secret
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+// Inspection is what Ensure would do.
+type Inspection struct {
+	Outcome Outcome
+	// Reason is that of a Result, or of a RefusedError with the Outcome empty.
+	Reason string
+	// Ours says that the Secret may be changed.
+	Ours   bool
+	Report gen.Report
+	// RenewAt is when a certificate that is good now is due for renewal. It is zero for one that is not ours.
+	RenewAt time.Time
+}
+
+// Inspect says what Ensure would do about a Secret as it is, nil for one that does not exist, at now. It asks nobody.
+func Inspect(s *corev1.Secret, want Want, now time.Time) Inspection {
+	if s == nil {
+		return Inspection{Outcome: Created, Reason: reasonCreated, Ours: true}
+	}
+	i := Inspection{Ours: s.Labels[LabelManagedBy] == ManagedBy, Report: gen.Check(bundleOf(s), want.Spec.DNSNames, now)}
+	d, refused := decide(s, i.Report, want, now)
+	if refused != nil {
+		i.Reason = refused.Reason
+		return i
+	}
+	i.Outcome, i.Reason = d.outcome(), d.reason
+	if i.Ours && i.Outcome == Reused {
+		i.RenewAt = i.Report.NotAfter.Add(-want.Spec.RenewBefore(want.RenewBefore))
+	}
+	return i
+}

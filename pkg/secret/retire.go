@@ -1,0 +1,63 @@
+package secret
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+// AnnotationRetired holds the gen.Fingerprint of CAs that have left the set by Retire, joined by commas, the latest last. By it
+// they leave the webhook configurations, too, even if who took them out of the set was interrupted before.
+const AnnotationRetired = "certgen.kthena.volcano.sh/retired"
+
+// maxRetired is how many fingerprints are kept. A CA leaves the webhook configurations at once, or when the API server can be
+// reached again, so only the latest matter.
+const maxRetired = 16
+
+// Retired are the fingerprints that AnnotationRetired of s holds.
+func Retired(s *corev1.Secret) []string {
+	if s.Annotations[AnnotationRetired] == "" {
+		return nil
+	}
+	return strings.Split(s.Annotations[AnnotationRetired], ",")
+}
+
+// Retire takes CAs out of the set of the Secret as it was read. They are those of older certificates, and the caller has seen
+// that nothing serves one of these any more. The Secret must be ours and its certificate must be good without them. The error
+// satisfies apierrors.IsConflict when somebody else has changed the Secret since it was read.
+func (s *Store) Retire(ctx context.Context, read *corev1.Secret, names []string, cas []*x509.Certificate) error {
+	b := bundleOf(read)
+	report := gen.Check(b, names, s.Now())
+	kept := slices.DeleteFunc(slices.Clone(report.CAs), func(c *x509.Certificate) bool { return gen.Contains(cas, c) })
+	b.CA = gen.EncodeCertificates(kept)
+	switch r := gen.Check(b, names, s.Now()); {
+	case read.Labels[LabelManagedBy] != ManagedBy:
+		return fmt.Errorf("retiring CAs of secret %s/%s: it has no label %s=%s", s.Namespace, s.Name, LabelManagedBy, ManagedBy)
+	case !r.OK():
+		return fmt.Errorf("retiring CAs of secret %s/%s: its certificate needs one of them: %s", s.Namespace, s.Name, r.Faults[0])
+	}
+	o := read.DeepCopy()
+	o.Data[KeyCA] = b.CA
+	retired := Retired(read)
+	for _, c := range cas {
+		if f := gen.Fingerprint(c); !slices.Contains(retired, f) {
+			retired = append(retired, f)
+		}
+	}
+	if o.Annotations == nil {
+		o.Annotations = map[string]string{}
+	}
+	o.Annotations[AnnotationRetired] = strings.Join(retired[max(0, len(retired)-maxRetired):], ",")
+	o.Annotations[AnnotationVersion] = s.Version
+	if _, err := s.Client.Update(ctx, o, metav1.UpdateOptions{FieldManager: s.FieldManager}); err != nil {
+		return fmt.Errorf("retiring CAs of secret %s/%s: %w", s.Namespace, s.Name, err)
+	}
+	return nil
+}
