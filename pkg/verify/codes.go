@@ -50,6 +50,7 @@ const (
 	Stale               Code = "stale"
 	NotRefused          Code = "not-refused"
 	Unknown             Code = "unknown"
+	ControllerDown      Code = "controller-down"
 	ClockSkew           Code = "clock-skew"
 )
 
@@ -93,6 +94,7 @@ var Codes = []Description{
 	{Stale, Notice, "A pod serves another certificate than the Secret holds; it is still trusted.", "restart the Deployment"},
 	{NotRefused, Notice, "The webhook admitted an object that Kthena v1.0.0 refuses.", "nothing, if the version of Kthena is another one"},
 	{Unknown, Notice, "Whether the webhook answers could not be found out, because something else refused the request.", "look at what the finding names"},
+	{ControllerDown, Notice, "The release is to have a controller, and none runs or it does not reconcile: what is renewed is not served and what is lost is not healed until it does.", "look at the log of Deployment kthena-certgen; its /readyz says what it waits for"},
 	{ClockSkew, Notice, "The clock of this machine and that of the API server differ; certificates were judged by the API server's.", "set the clock"},
 }
 

@@ -50,11 +50,18 @@ type endpointSlice struct {
 }
 
 type deployment struct {
+	Metadata struct {
+		Annotations map[string]string `json:"annotations"`
+	} `json:"metadata"`
 	Spec struct {
+		Replicas *int `json:"replicas"`
 		Template struct {
 			Spec podSpec `json:"spec"`
 		} `json:"template"`
 	} `json:"spec"`
+	Status struct {
+		AvailableReplicas int `json:"availableReplicas"`
+	} `json:"status"`
 }
 
 type podSpec struct {

@@ -15,6 +15,7 @@ func (v *Verifier) findRouter(ctx context.Context) (*server, error) {
 	if err != nil || !found {
 		return nil, err
 	}
+	v.expectController(d)
 	s := &server{Server: Server{Name: routerName, Deployment: routerName, Port: routerPort, Endpoints: []Endpoint{}}, folder: routerFolder}
 	if s.Secret.Name, s.dnsNames = d.Spec.Template.Spec.mounted(routerFolder); s.Secret.Name == "" {
 		return nil, nil

@@ -34,6 +34,7 @@ func (v *Verifier) lookAtSecret(ctx context.Context, s *server) error {
 			return nil
 		}
 		s.Secret.Name, s.dnsNames = d.Spec.Template.Spec.mounted(s.folder)
+		v.expectController(d)
 	}
 	if s.Secret.Name == "" {
 		return nil

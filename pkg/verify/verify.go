@@ -52,6 +52,8 @@ const (
 
 	// annotationCertgen begins the name of what the chart sets on the configurations whose CA certgen keeps.
 	annotationCertgen = "certgen.kthena.volcano.sh/"
+	// annotationController is set by the chart on the Deployments of the components, and names that of the controller.
+	annotationController = "certgen.kthena.volcano.sh/controller"
 	// annotationInjectFrom names cert-manager's Certificate, as namespace/name.
 	annotationInjectFrom = "cert-manager.io/inject-ca-from"
 	// annotationCertificateName is set by cert-manager on the Secrets that it writes.
@@ -79,6 +81,8 @@ type Verifier struct {
 
 	mu     sync.Mutex
 	report Report
+	// controller is the Deployment that is to keep the release in order, empty when there is to be none.
+	controller string
 }
 
 // ErrNothing says that there is nothing to verify.
@@ -123,6 +127,9 @@ func (v *Verifier) run(ctx context.Context) error {
 		group.run(func() error { return v.ask(ctx, resource) })
 	}
 	if err := group.wait(); err != nil {
+		return err
+	}
+	if err := v.lookAtController(ctx); err != nil {
 		return err
 	}
 	for _, e := range entries {
