@@ -31,15 +31,24 @@ type connection struct {
 
 func (o *connection) addFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.timeout, "timeout", 2*time.Minute, "limit for the whole run")
+	o.addConnectionFlags(fs)
+}
+
+// addConnectionFlags adds the flags of a command that runs until it is ended.
+func (o *connection) addConnectionFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account")
 	fs.StringVar(&o.logFormat, "log-format", logText, "format of the log: text or json")
 }
 
 func (o *connection) validate() error {
-	switch {
-	case o.timeout <= 0:
+	if o.timeout <= 0 {
 		return fmt.Errorf("--timeout %s is not allowed: use more than 0", o.timeout)
-	case !slices.Contains([]string{logText, logJSON}, o.logFormat):
+	}
+	return o.validateLog()
+}
+
+func (o *connection) validateLog() error {
+	if !slices.Contains([]string{logText, logJSON}, o.logFormat) {
 		return fmt.Errorf("--log-format %q is unknown: use text or json", o.logFormat)
 	}
 	return nil

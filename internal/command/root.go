@@ -85,7 +85,7 @@ also: 5 a certificate expires soon, 6 something is broken.`,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 	}
-	root.AddCommand(newBootstrapCommand(version), newVerifyCommand(version), newGenerateCommand(), newCABundleCommand(version), newReleaseCommand(version),
+	root.AddCommand(newBootstrapCommand(version), newControllerCommand(version), newVerifyCommand(version), newGenerateCommand(), newCABundleCommand(version), newReleaseCommand(version),
 		newVersionCommand(version))
 	return root
 }
