@@ -46,11 +46,15 @@ func (c *container) startProcess(ctx context.Context, attempt int) (*process, er
 		return nil, blockedError{reason: "CreateContainerConfigError", message: err.Error()}
 	}
 	paths := c.paths()
+	ports := newBinding()
 	cmd := exec.Command(program)
 	// A command names the image's one program; what follows is arguments like the others.
 	for i, arg := range append(c.spec.Command[:len(c.spec.Command):len(c.spec.Command)], c.spec.Args...) {
 		if i > 0 || len(c.spec.Command) == 0 {
-			cmd.Args = append(cmd.Args, paths.translate(env.expand(arg)))
+			if arg, err = ports.translate(paths.translate(env.expand(arg))); err != nil {
+				return nil, err
+			}
+			cmd.Args = append(cmd.Args, arg)
 		}
 	}
 	cmd.Env = append([]string{minimalPath}, env.list(paths)...)
@@ -66,6 +70,9 @@ func (c *container) startProcess(ctx context.Context, attempt int) (*process, er
 			return nil, fmt.Errorf("removing the ports of the process before: %w", err)
 		}
 		cmd.Env = append(cmd.Env, "STANDIN_LISTEN_HOST=127.0.0.1", "STANDIN_PORTS_FILE="+c.portsFile())
+		if err := ports.write(c.portsFile()); err != nil {
+			return nil, err
+		}
 	}
 	return k.startProcess(cmd, c.logFile(attempt))
 }

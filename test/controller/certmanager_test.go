@@ -1,0 +1,117 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/internal/probe"
+)
+
+var inCertManagerMode = map[string]any{"global": map[string]any{"certManagementMode": charttest.CertManager}}
+
+// certificates are cert-manager's objects of a kind in the release's namespace.
+func certificates(t *testing.T, i *charttest.Installation, resource string) dynamic.ResourceInterface {
+	t.Helper()
+	client, err := dynamic.NewForConfig(env.Config)
+	require.NoError(t, err)
+	return client.Resource(schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: resource}).Namespace(i.Namespace)
+}
+
+// renew asks cert-manager to issue a certificate anew, as cmctl renew does: by the condition Issuing.
+func renew(t *testing.T, i *charttest.Installation, name string) {
+	t.Helper()
+	client := certificates(t, i, "certificates")
+	c, err := client.Get(t.Context(), name, metav1.GetOptions{})
+	require.NoError(t, err)
+	conditions, _, err := unstructured.NestedSlice(c.Object, "status", "conditions")
+	require.NoError(t, err)
+	conditions = append(conditions, map[string]any{
+		"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "Certificate re-issuance manually triggered",
+		"lastTransitionTime": time.Now().UTC().Format(time.RFC3339),
+	})
+	body, err := json.Marshal(map[string]any{"status": map[string]any{"conditions": conditions}})
+	require.NoError(t, err)
+	_, err = client.Patch(t.Context(), name, types.MergePatchType, body, metav1.PatchOptions{}, "status")
+	require.NoError(t, err)
+}
+
+func TestWhatCertManagerRenewsIsServedWithNobodyActing(t *testing.T) {
+	rounds := 1
+	if !testing.Short() {
+		rounds = 5
+	}
+	i := install(t, inCertManagerMode)
+	const secret, service = "registry-webhook-certs", "registry-webhook"
+	before := generations(t, i)
+	p := probe.Start(t.Context(), i.Targets(t), 100)
+	begun := time.Now()
+	for range rounds {
+		old := fingerprint(t, i, secret)
+		renew(t, i, "registry-webhook-cert")
+		require.Eventually(t, func() bool { return fingerprint(t, i, secret) != old }, patience, 50*time.Millisecond, "cert-manager renews")
+		awaitServed(t, i, service, fingerprint(t, i, secret), replicas)
+		i.Settle(t)
+	}
+	report := p.Stop()
+	t.Logf("cert-manager: %d renewals in a row, each served by all %d pods %s later on average: %s", rounds, replicas,
+		(time.Since(begun) / time.Duration(rounds)).Round(100*time.Millisecond), charttest.Figures(report))
+	charttest.AssertNoneBroken(t, report)
+	before["kthena-registry"] += int64(rounds)
+	assert.Equal(t, before, generations(t, i), "one roll for each renewal, and no other")
+	assert.Empty(t, look(t, i).Findings)
+}
+
+// cert-manager's injector adds a new CA to those that an entry trusts (its feature CAInjectorMerging), so that pods which serve
+// what the old one has signed stay trusted until they are rolled.
+func TestACertificateOfANewCAOfCertManagersIsServedWithNobodyActing(t *testing.T) {
+	i := env.Prepare(t)
+	t.Cleanup(func() { explain(t, i) })
+	create(t, i, "issuers", "Issuer", "root", map[string]any{"selfSigned": map[string]any{}})
+	ca := map[string]any{"secretName": "company", "isCA": true, "commonName": "company", "issuerRef": map[string]any{"name": "root"}, "privateKey": map[string]any{"rotationPolicy": "Always"}}
+	create(t, i, "certificates", "Certificate", "company", ca)
+	create(t, i, "issuers", "Issuer", "company", map[string]any{"ca": map[string]any{"secretName": "company"}})
+	values := charttest.Merged(charttest.PerComponent(map[string]any{"replicas": replicas}), charttest.Merged(inCertManagerMode, map[string]any{
+		"global": map[string]any{"certManager": map[string]any{"issuerRef": map[string]any{"name": "company"}}},
+	}))
+	i.Install(t, charttest.Merged(values, quick))
+	i.RequireAdmission(t, charttest.Entries)
+	const secret = "registry-webhook-certs"
+	before := generations(t, i)
+	oldCA := fingerprint(t, i, "company")
+	renew(t, i, "company")
+	require.Eventually(t, func() bool { return fingerprint(t, i, "company") != oldCA }, patience, 50*time.Millisecond)
+	p := probe.Start(t.Context(), i.Targets(t), 50)
+	old := fingerprint(t, i, secret)
+	renew(t, i, "registry-webhook-cert")
+	require.Eventually(t, func() bool { return fingerprint(t, i, secret) != old }, patience, 50*time.Millisecond)
+	awaitServed(t, i, "registry-webhook", fingerprint(t, i, secret), replicas)
+	i.Settle(t)
+	i.RequireAdmission(t, charttest.Entries)
+	report := p.Stop()
+	t.Logf("an issuer whose CA changes: %s", charttest.Figures(report))
+	charttest.AssertNoneBroken(t, report)
+	before["kthena-registry"]++
+	assert.Equal(t, before, generations(t, i))
+}
+
+// create makes an object of cert-manager's, which goes away with the namespace.
+func create(t *testing.T, i *charttest.Installation, resource, kind, name string, spec map[string]any) {
+	t.Helper()
+	o := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
+	o.SetAPIVersion("cert-manager.io/v1")
+	o.SetKind(kind)
+	o.SetName(name)
+	_, err := certificates(t, i, resource).Create(context.WithoutCancel(t.Context()), o, metav1.CreateOptions{})
+	require.NoError(t, err)
+}
