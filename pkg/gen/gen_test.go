@@ -46,9 +46,11 @@ func TestGenerate(t *testing.T) {
 			require.Len(t, r.CAs, 1)
 			ca, leaf := r.CAs[0], r.Leaf
 			require.NoError(t, handshake(b, names, now))
+			require.NoError(t, handshake(b, names, now.Add(-time.Hour)), "a client whose clock is behind accepts it too")
 
 			assert.Equal(t, now.Add(-time.Hour), leaf.NotBefore)
 			assert.Equal(t, now.Add(10*365*24*time.Hour), leaf.NotAfter, "ten years")
+			assert.Equal(t, leaf.NotBefore, ca.NotBefore)
 			assert.Equal(t, leaf.NotAfter, ca.NotAfter)
 			assert.Equal(t, leaf.NotAfter, r.NotAfter)
 			assert.Equal(t, names, leaf.DNSNames)
