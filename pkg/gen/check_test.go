@@ -145,8 +145,9 @@ func TestCheckAcceptsEveryFormThatClientsDo(t *testing.T) {
 	sec1, err := x509.MarshalECPrivateKey(ec)
 	require.NoError(t, err)
 	for name, b := range map[string]gen.Bundle{
-		"CRLF at line ends": each(good, func(p []byte) []byte { return bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")) }),
-		"text around":       each(good, func(p []byte) []byte { return slices.Concat([]byte("text\n"), p, []byte("trailing garbage")) }),
+		"CRLF at line ends":            each(good, func(p []byte) []byte { return bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")) }),
+		"text around":                  each(good, func(p []byte) []byte { return slices.Concat([]byte("text\n"), p, []byte("trailing garbage")) }),
+		"a CA set of the largest size": {CA: append(bytes.Clone(good.CA), bytes.Repeat([]byte("#"), 1<<20-len(good.CA))...), Cert: good.Cert, Key: good.Key},
 		"a foreign block": each(good, func(p []byte) []byte {
 			return slices.Concat(pem.EncodeToMemory(&pem.Block{Type: "X", Bytes: []byte("x")}), p)
 		}),
