@@ -76,7 +76,7 @@ MUTATE := bootstrap certdir gen offline secret verify webhook
 
 .PHONY: mutate
 mutate: ## Change one operator of the libraries in pkg at a time, list the changes that no test notices, fail below 85 % noticed (MUTATE=gen)
-	@rm -rf bin/mutate && mkdir -p bin/mutate && cp -R go.mod go.sum pkg internal bin/mutate
+	@rm -rf bin/mutate && mkdir -p bin/mutate && tar -cf - --exclude ./bin --exclude ./dist --exclude ./.git . | tar -xf - -C bin/mutate
 	@servers="$$($(GO) run ./hack/controlplane servers)" && gremlins="$$($(GO) tool -modfile=hack/gremlins/go.mod -n gremlins)" || exit 1; \
 	export KUBEBUILDER_ASSETS="$$servers" GREMLINS_GO="$$(command -v $(GO))" GOFLAGS="$(GOFLAGS) -short -vet=off -count=1" PATH="$(CURDIR)/hack/gremlins/bin:$$PATH"; \
 	for package in $(MUTATE); do \
