@@ -1,10 +1,13 @@
 package verify
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -37,6 +40,9 @@ func TestWhatAnAnswerSaysOfEachWebhook(t *testing.T) {
 	t.Parallel()
 	admits := func() error { return nil }
 	invalid := func() error { return apierrors.NewInvalid(schema.GroupKind{Kind: "ModelServing"}, "x", nil) }
+	missing := func() error {
+		return apierrors.NewGenericServerResponse(404, "POST", schema.GroupResource{}, "", "", 0, true)
+	}
 	by := func(name string) func() error { return func() error { return denied(name) } }
 	not := func(name string) func() error {
 		return func() error { return failed(name, "no review") }
@@ -82,6 +88,14 @@ func TestWhatAnAnswerSaysOfEachWebhook(t *testing.T) {
 		},
 		"somebody else's webhook refuses what is invalid": {
 			admits, by("other"),
+			[]Admission{Answered, NotAsked, Answered, NotAsked, Answered}, nil,
+		},
+		"the API server lacks the kind": {
+			missing, missing,
+			[]Admission{NotAsked, NotAsked, NotAsked, NotAsked, NotAsked}, []string{"kind-missing kind"},
+		},
+		"the second may not be created": {
+			admits, func() error { return forbidden("modelservings", `User "u" cannot create resource "modelservings"`) },
 			[]Admission{Answered, NotAsked, Answered, NotAsked, Answered}, nil,
 		},
 		"somebody else's webhook cannot be called": {
@@ -164,6 +178,18 @@ func TestARefusalThatIsNoMissingRightIsAnAnswer(t *testing.T) {
 	assert.Equal(t, Unknown, report.Findings[0].Code)
 }
 
+// recorder remembers what is created.
+type recorder struct {
+	*release
+	all []string
+}
+
+func (r *recorder) DryRunCreate(ctx context.Context, path string, o any) error {
+	object := o.(map[string]any)
+	r.all = append(r.all, fmt.Sprint(path, " ", object["apiVersion"], " ", object["kind"]))
+	return r.release.DryRunCreate(ctx, path, o)
+}
+
 func TestAResourceOfAnotherVersionIsAskedForByItsKind(t *testing.T) {
 	t.Parallel()
 	newThings := func(t *testing.T) *release {
@@ -175,16 +201,14 @@ func TestAResourceOfAnotherVersionIsAskedForByItsKind(t *testing.T) {
 		t.Parallel()
 		r := newThings(t)
 		r.objects["/apis/example.com/v1"] = json.RawMessage(`{"resources":[{"name":"others","kind":"Other"},{"name":"things","kind":"Thing"}]}`)
-		var paths []string
-		r.created = func(path string, _ bool) error {
-			paths = append(paths, path)
-			return denied("check.example.com")
-		}
-		report, err := r.verify(t)
+		r.created = func(string, bool) error { return denied("check.example.com") }
+		asked := &recorder{release: r}
+		v := &Verifier{API: asked, Dialer: r, Release: "r", Namespace: "ns", Now: func() time.Time { return now }}
+		report, err := v.Run(t.Context())
 		require.NoError(t, err)
 		assert.Empty(t, report.Findings)
 		assert.Equal(t, Answered, report.Webhooks[0].Admission)
-		assert.Equal(t, []string{"/apis/example.com/v1/namespaces/ns/things"}, paths, "it is asked once")
+		assert.Equal(t, []string{"/apis/example.com/v1/namespaces/ns/things example.com/v1 Thing"}, asked.all, "it is asked once")
 	})
 	t.Run("when the API server does not serve it", func(t *testing.T) {
 		t.Parallel()
@@ -204,7 +228,7 @@ func TestAResourceOfAnotherVersionIsAskedForByItsKind(t *testing.T) {
 	})
 }
 
-func TestAnEntryWithoutAWholeRuleIsNotAsked(t *testing.T) {
+func TestAnEntryWithoutAWholeRuleIsNotAskedAndTheOthersAre(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*admissionv1.ValidatingWebhook){
 		"without a rule":     func(w *admissionv1.ValidatingWebhook) { w.Rules = nil },
@@ -215,12 +239,16 @@ func TestAnEntryWithoutAWholeRuleIsNotAsked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, hook := newRelease(t)
-			change(hook)
-			r.created = func(path string, _ bool) error { return errors.New("it is asked at " + path) }
+			other := hook.DeepCopy()
+			other.Name = "other.example.com"
+			change(other)
+			items := r.objects[webhooksPath].(map[string]any)["items"].([]any)
+			items[0].(map[string]any)["webhooks"] = []any{other, hook}
 			report, err := r.verify(t)
 			require.NoError(t, err)
 			assert.Empty(t, report.Findings)
 			assert.Equal(t, NotAsked, report.Webhooks[0].Admission)
+			assert.Equal(t, AnsweredBoth, report.Webhooks[1].Admission)
 		})
 	}
 }

@@ -228,8 +228,16 @@ func TestAnEntryIsOfTheReleaseByItsService(t *testing.T) {
 func TestWebhookConfigurationsThatMayNotBeListedAreNamed(t *testing.T) {
 	t.Parallel()
 	r, _ := newRelease(t)
-	r.errors[webhooksPath] = forbidden("validatingwebhookconfigurations", "no")
+	mutating := strings.Replace(webhooksPath, "validating", "mutating", 1)
+	r.errors[mutating] = forbidden("mutatingwebhookconfigurations", "no")
 	report, err := r.verify(t)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"list mutatingwebhookconfigurations"}, report.MissingRights)
+	assert.Len(t, report.Webhooks, 1, "the others are looked at")
+
+	delete(r.errors, mutating)
+	r.errors[webhooksPath] = forbidden("validatingwebhookconfigurations", "no")
+	report, err = r.verify(t)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"list validatingwebhookconfigurations"}, report.MissingRights)
 	r.errors[webhooksPath] = errors.New("connection refused")

@@ -191,6 +191,21 @@ func TestThePodThatServesAnotherCertificateIsNamed(t *testing.T) {
 			" that it serves behind Service hook was signed by no CA that is trusted; kubectl delete pod --namespace ns bad"}, texts(report))
 		assert.Nil(t, report.Webhooks[0].NotAfter, "not every pod is trusted")
 	})
+	t.Run("but not where all do", func(t *testing.T) {
+		t.Parallel()
+		r, hook := newRelease(t)
+		one, other := made(t, "hook.ns.svc"), made(t, "hook.ns.svc")
+		report := newFleet(r, map[string]*gen.Bundle{"one": &one, "other": &other}).verify(t)
+		require.Len(t, report.Findings, 1)
+		assert.Equal(t, Untrusted, report.Findings[0].Code)
+		assert.Equal(t, "webhook check.example.com of ValidatingWebhookConfiguration config", report.Findings[0].Object)
+		one, other = made(t, "x.ns.svc"), made(t, "x.ns.svc")
+		hook.ClientConfig.CABundle = append(one.CA, other.CA...)
+		report = newFleet(r, map[string]*gen.Bundle{"one": &one, "other": &other}).verify(t)
+		require.NotEmpty(t, report.Findings)
+		assert.Equal(t, "wrong-name: Service ns/hook: the certificate "+short(gen.Check(one, nil, now).Leaf)+" that it serves is for x.ns.svc, not for hook.ns.svc; "+
+			"kubectl rollout restart --namespace ns deployment/server", report.Findings[0].String())
+	})
 	t.Run("behind the router", func(t *testing.T) {
 		t.Parallel()
 		r := newRouter(t, routerAuto)
