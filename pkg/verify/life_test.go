@@ -151,6 +151,58 @@ func TestACertificateThatEndsSoonIsFoundOnce(t *testing.T) {
 	assert.Contains(t, texts(report)[1], "expires-soon: Secret ns/certs: the certificate "+short(leaf))
 }
 
+// Of two servers each has a certificate of its own, and so has a pod of the router that goes on with an older one.
+func TestTheCertificateThatEndsSoonIsThatOfItsServer(t *testing.T) {
+	t.Parallel()
+	ca := newIssuer(t)
+	root := ca.cert(true, 1000*time.Hour, nil)
+	for name, c := range map[string]struct {
+		names   []string
+		entries func(first, second *server) []*entry
+		checked []*x509.Certificate
+		want    []string
+	}{
+		"behind the second of two webhooks": {
+			names: []string{"second.ns.svc"},
+			entries: func(first, second *server) []*entry {
+				second.entries = []*entry{{server: second, cas: []*x509.Certificate{root}}}
+				return []*entry{{server: first}, second.entries[0]}
+			},
+			want: []string{"expires-soon Pod ns/pod"},
+		},
+		"behind no webhook": {
+			names:   []string{"a"},
+			entries: func(*server, *server) []*entry { return nil },
+			checked: []*x509.Certificate{root},
+			want:    []string{"expires-soon Pod ns/pod"},
+		},
+		"unless a webhook does not trust it": {
+			names: []string{"second.ns.svc"},
+			entries: func(first, second *server) []*entry {
+				second.entries = []*entry{{server: second}}
+				return []*entry{{server: first}, second.entries[0]}
+			},
+			checked: []*x509.Certificate{root},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, _ := newRelease(t)
+			leaf := ca.cert(false, time.Hour, func(l *x509.Certificate) { l.DNSNames, l.NotBefore = c.names, now.Add(-1000*time.Hour) })
+			second := &server{Server: Server{Name: "second"}, served: []served{{Endpoint{Pod: "pod"}, []*x509.Certificate{leaf}}}}
+			second.checked.CAs = c.checked
+			second.checked.Faults = []gen.Finding{{Code: gen.Malformed}} // the Secret is another matter
+			v := &Verifier{API: r, Namespace: "ns", Now: func() time.Time { return now }}
+			v.judgeLife(second, c.entries(&server{}, second))
+			var got []string
+			for _, f := range v.report.Findings {
+				got = append(got, string(f.Code)+" "+f.Object)
+			}
+			assert.Equal(t, c.want, got)
+		})
+	}
+}
+
 // texts are the findings of a report as lines.
 func texts(r Report) []string {
 	var all []string

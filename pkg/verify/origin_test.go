@@ -146,6 +146,15 @@ func TestWhoMadeASecretDecidesWhatIsSaidOfIt(t *testing.T) {
 			},
 			Manual, "user", []string{"secret-untrusted"},
 		},
+		"one that pods do not serve yet, where nothing is trusted": {
+			func(t *testing.T, r *release, w *admissionv1.ValidatingWebhook) {
+				r.annotate(nil)
+				r.mount()
+				r.hold(made(t, "hook.ns.svc"), nil)
+				w.ClientConfig.CABundle = nil
+			},
+			Manual, "user", []string{"bundle-missing"},
+		},
 		"one that pods do not serve yet, and whose CA a pod will add": {
 			func(t *testing.T, r *release, _ *admissionv1.ValidatingWebhook) {
 				b := made(t, "hook.ns.svc")

@@ -94,6 +94,19 @@ func TestAServerThatCannotBeReachedIsNamed(t *testing.T) {
 	}
 }
 
+// Where the pods cannot be asked from here, nothing says that they answer.
+func TestACallThatFailsIsNotLaidToANetworkPolicyUnlessThePodsAnswer(t *testing.T) {
+	t.Parallel()
+	r, _ := newRelease(t)
+	r.created = func(string, bool) error { return failed("check.example.com", "dial tcp: connection refused") }
+	unsupported := func(context.Context) (net.Conn, error) { return nil, errors.ErrUnsupported }
+	v := &Verifier{API: r, Dialer: lines{unsupported, unsupported}, Release: "r", Namespace: "ns", Now: func() time.Time { return now }}
+	report, err := v.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"call-failed: webhook check.example.com of ValidatingWebhookConfiguration config: " +
+		"the API server cannot call it at Service hook: dial tcp: connection refused; kubectl logs --namespace ns deployment/server --all-containers"}, texts(report))
+}
+
 func TestALookThatIsEndedIsAnError(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
