@@ -151,7 +151,8 @@ func (s *simulation) run(writers []writer) {
 		go w(s, fmt.Sprint(i))
 	}
 	for {
-		synctest.Wait() // until each writer has ended or waits for its turn
+		time.Sleep(time.Minute) // so that nobody pauses any more before he tries again
+		synctest.Wait()         // until each writer has ended or waits for its turn
 		if !s.redundant {
 			s.examine()
 		}

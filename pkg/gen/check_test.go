@@ -104,6 +104,8 @@ func TestCheckWarnsOfWhatClientsPutUpWith(t *testing.T) {
 		"a certificate that is no CA beside the good one": {gen.Bundle{CA: append(bytes.Clone(good.CA), good.Cert...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a certificate that is not a CA's: " + gen.Fingerprint(gen.Check(good, names, now).Leaf)},
 		"a malformed certificate beside a good one":       {gen.Bundle{CA: append(pemCert([]byte("x")), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds 1 malformed certificates, which are ignored"},
 		"a private key in the CA set":                     {gen.Bundle{CA: append(bytes.Clone(good.Key), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a private key, which is ignored: it does not belong there"},
+		"an EC key in the CA set":                         {gen.Bundle{CA: append(relabel(good.Key, "EC PRIVATE KEY"), good.CA...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a private key, which is ignored: it does not belong there"},
+		"a private key behind the certificate of a CA":    {gen.Bundle{CA: append(bytes.Clone(good.CA), good.Key...), Cert: good.Cert, Key: good.Key}, names, "the CA set holds a private key, which is ignored: it does not belong there"},
 		"a name that only a wildcard covers":              {p.bundle(func(l *x509.Certificate) { l.DNSNames = []string{"*.ns.svc"} }), []string{"a.ns.svc"}, "DNS name a.ns.svc is covered by a wildcard or another spelling only"},
 		"a key usage without digital signature":           {p.bundle(func(l *x509.Certificate) { l.KeyUsage = x509.KeyUsageKeyAgreement }), names, "the certificate's key usage lacks digitalSignature, which clients other than Go's ask for"},
 	} {
@@ -143,8 +145,9 @@ func TestCheckAcceptsEveryFormThatClientsDo(t *testing.T) {
 	sec1, err := x509.MarshalECPrivateKey(ec)
 	require.NoError(t, err)
 	for name, b := range map[string]gen.Bundle{
-		"CRLF at line ends": each(good, func(p []byte) []byte { return bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")) }),
-		"text around":       each(good, func(p []byte) []byte { return slices.Concat([]byte("text\n"), p, []byte("trailing garbage")) }),
+		"CRLF at line ends":            each(good, func(p []byte) []byte { return bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")) }),
+		"text around":                  each(good, func(p []byte) []byte { return slices.Concat([]byte("text\n"), p, []byte("trailing garbage")) }),
+		"a CA set of the largest size": {CA: append(bytes.Clone(good.CA), bytes.Repeat([]byte("#"), 1<<20-len(good.CA))...), Cert: good.Cert, Key: good.Key},
 		"a foreign block": each(good, func(p []byte) []byte {
 			return slices.Concat(pem.EncodeToMemory(&pem.Block{Type: "X", Bytes: []byte("x")}), p)
 		}),

@@ -1,6 +1,9 @@
 package gen_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/x509"
 	"strings"
 	"testing"
@@ -30,15 +33,19 @@ func mustGenerate(t testing.TB, s gen.Spec, at time.Time) gen.Bundle {
 
 func TestGenerate(t *testing.T) {
 	t.Parallel()
-	for name, key := range map[string]gen.KeySpec{
-		"makes an ECDSA P-256 chain when no size is given": {Algorithm: gen.ECDSA},
-		"makes an ECDSA P-384 chain":                       {Algorithm: gen.ECDSA, Size: 384},
-		"makes an RSA 2048 chain when no size is given":    {Algorithm: gen.RSA},
-		"makes an RSA 3072 chain":                          {Algorithm: gen.RSA, Size: 3072},
-		"makes an Ed25519 chain":                           {Algorithm: gen.Ed25519},
+	for name, tc := range map[string]struct {
+		key  gen.KeySpec
+		bits int
+	}{
+		"makes an ECDSA P-256 chain when no size is given": {gen.KeySpec{Algorithm: gen.ECDSA}, 256},
+		"makes an ECDSA P-384 chain":                       {gen.KeySpec{Algorithm: gen.ECDSA, Size: 384}, 384},
+		"makes an RSA 2048 chain when no size is given":    {gen.KeySpec{Algorithm: gen.RSA}, 2048},
+		"makes an RSA 3072 chain":                          {gen.KeySpec{Algorithm: gen.RSA, Size: 3072}, 3072},
+		"makes an Ed25519 chain":                           {gen.KeySpec{Algorithm: gen.Ed25519}, 256},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			key := tc.key
 			b := mustGenerate(t, spec(key.Algorithm, key.Size), now)
 			r := gen.Check(b, names, now)
 			require.Empty(t, r.Faults)
@@ -46,9 +53,13 @@ func TestGenerate(t *testing.T) {
 			require.Len(t, r.CAs, 1)
 			ca, leaf := r.CAs[0], r.Leaf
 			require.NoError(t, handshake(b, names, now))
+			require.NoError(t, handshake(b, names, now.Add(-time.Hour)), "a client whose clock is behind accepts it too")
 
+			assert.Equal(t, tc.bits, bits(t, leaf.PublicKey))
+			assert.Equal(t, tc.bits, bits(t, ca.PublicKey))
 			assert.Equal(t, now.Add(-time.Hour), leaf.NotBefore)
 			assert.Equal(t, now.Add(10*365*24*time.Hour), leaf.NotAfter, "ten years")
+			assert.Equal(t, leaf.NotBefore, ca.NotBefore)
 			assert.Equal(t, leaf.NotAfter, ca.NotAfter)
 			assert.Equal(t, leaf.NotAfter, r.NotAfter)
 			assert.Equal(t, names, leaf.DNSNames)
@@ -70,6 +81,19 @@ func TestGenerate(t *testing.T) {
 			assert.Contains(t, string(b.Key), "-----BEGIN PRIVATE KEY-----", "PKCS#8")
 		})
 	}
+}
+
+// bits is the size of a key as certificates are spoken of.
+func bits(t *testing.T, key any) int {
+	t.Helper()
+	switch key := key.(type) {
+	case *ecdsa.PublicKey:
+		return key.Curve.Params().BitSize
+	case *rsa.PublicKey:
+		return key.N.BitLen()
+	}
+	require.IsType(t, ed25519.PublicKey{}, key)
+	return 8 * ed25519.PublicKeySize
 }
 
 func TestGenerateMakesANewCAEachTime(t *testing.T) {
@@ -108,6 +132,7 @@ func TestSpecValidate(t *testing.T) {
 	}{
 		"accepts the defaults":                {spec: spec(gen.ECDSA, 0)},
 		"accepts the shortest validity":       {spec: with(func(s *gen.Spec) { s.Validity = time.Hour })},
+		"accepts the longest validity":        {spec: with(func(s *gen.Spec) { s.Validity = gen.MaxValidity })},
 		"accepts a name of 253 characters":    {spec: with(func(s *gen.Spec) { s.DNSNames = []string{long[2:]} })},
 		"refuses no DNS name":                 {with(func(s *gen.Spec) { s.DNSNames = nil }), "at least one DNS name is needed"},
 		"refuses an empty DNS name":           {with(func(s *gen.Spec) { s.DNSNames = []string{""} }), "a DNS name must not be empty"},

@@ -36,6 +36,7 @@ const (
 	reasonForeignForced = "refused:foreign-forced"
 	reasonImmutable     = "refused:immutable"
 	reasonFull          = "refused:secret-full"
+	reasonTerminating   = "refused:terminating"
 )
 
 // decision is what to do about a stored Secret.

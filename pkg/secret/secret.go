@@ -9,18 +9,24 @@
 // A new certificate is written together with every CA of the one before that has not expired, because servers go on with what
 // they have loaded. The API's limit for the size of a Secret is the only one: where it leaves no room for a CA, none is pushed
 // out. A certificate that is good then stays, however soon its renewal is due, and otherwise a human must act.
+//
+// A Secret that is being deleted is not used, however good it is: whoever starts with it would have to start anew soon. It is
+// waited for, and when somebody's finalizer holds it longer than DeletionPatience, a human must act.
 package secret
 
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
@@ -87,25 +93,41 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s: %s; %s", e.Reason, e.Detail, e.Remedy)
 }
 
+// DeletionPatience is how long Ensure waits for a Secret that is being deleted. Without a finalizer it is gone at once; those of
+// Kubernetes' own controllers take a moment.
+const DeletionPatience = 5 * time.Second
+
+// backoff is the pause before the Secret is looked at again, after a race that was lost or while it is being deleted.
+var backoff = wait.Backoff{Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 8, Cap: time.Second}
+
 // Ensure makes the Secret hold a certificate as wanted and returns it. It returns a *RefusedError when a human must
 // act, and gives up when ctx ends.
 func (s *Store) Ensure(ctx context.Context, want Want) (Result, error) {
 	e := &ensurer{Store: s, want: want}
+	pauses := backoff
 	for {
 		res, err := e.attempt(ctx)
 		if err == nil {
 			return res, nil
 		}
-		if !lostRace(err) || ctx.Err() != nil {
+		if !passing(err) {
 			return Result{}, fmt.Errorf("ensuring secret %s/%s: %w", s.Namespace, s.Name, err)
+		}
+		select {
+		case <-ctx.Done():
+			return Result{}, fmt.Errorf("ensuring secret %s/%s: %w; last: %w", s.Namespace, s.Name, context.Cause(ctx), err)
+		case <-time.After(pauses.Step()):
 		}
 	}
 }
 
-// lostRace reports whether err says that somebody else changed the Secret first. What they made of it decides anew.
-// (A Secret that is gone is a lost race only where it was there before; see update.)
-func lostRace(err error) bool {
-	return apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err)
+// errTerminating says that the Secret is being deleted and may be gone in a moment.
+var errTerminating = errors.New("it is being deleted")
+
+// passing reports whether err says that the Secret is about to be another one: it is being deleted, or somebody else changed it
+// first. What it is then decides anew. (A Secret that is gone is a lost race only where it was there before; see replace.)
+func passing(err error) bool {
+	return errors.Is(err, errTerminating) || apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err)
 }
 
 // ensurer is the state of one Ensure.
@@ -119,16 +141,24 @@ type ensurer struct {
 	// tried is the decision that led to the last write. It is what happened when the Secret turns out to hold fresh: the
 	// write went through and its answer got lost.
 	tried decision
+	// removed is what is to be in the Secret that this run has deleted, nil when it has not.
+	removed *gen.Bundle
+	// terminatingSince is when this run first saw the Secret in deletion, zero before.
+	terminatingSince time.Time
 }
 
 // attempt reads the Secret and acts on it once.
 func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 	current, err := e.Client.Get(ctx, e.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
+	switch {
+	case apierrors.IsNotFound(err) && e.removed != nil:
+		return e.create(ctx, e.tried, e.removed)
+	case apierrors.IsNotFound(err):
 		return e.create(ctx, decision{reason: reasonCreated}, nil)
-	}
-	if err != nil {
+	case err != nil:
 		return Result{}, err
+	case current.DeletionTimestamp != nil:
+		return Result{}, e.terminating(current)
 	}
 	b := bundleOf(current)
 	report := gen.Check(b, e.want.Spec.DNSNames, e.Now())
@@ -169,6 +199,25 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 
 // sizeOf is what the API counts of a Secret that holds b.
 func sizeOf(b gen.Bundle) int { return len(b.CA) + len(b.Cert) + len(b.Key) }
+
+// terminating is errTerminating, and a refusal when the Secret has been waited for long enough.
+func (e *ensurer) terminating(s *corev1.Secret) error {
+	if e.terminatingSince.IsZero() {
+		e.terminatingSince = time.Now()
+		e.Log.Info("waiting for the deletion of the secret to end", "secret", e.id(), "finalizers", s.Finalizers)
+	}
+	if time.Since(e.terminatingSince) < DeletionPatience {
+		return errTerminating
+	}
+	return &RefusedError{
+		Reason: reasonTerminating,
+		Detail: fmt.Sprintf("the Secret is being deleted since %s, and its finalizers %s hold it",
+			s.DeletionTimestamp.UTC().Format(time.RFC3339), strings.Join(s.Finalizers, ", ")),
+		Remedy: fmt.Sprintf("let those who have set them finish, or remove them by: kubectl patch secret --namespace %s %s --type merge "+
+			`--patch '{"metadata":{"finalizers":null}}'`, s.Namespace, s.Name),
+		Object: reference(s),
+	}
+}
 
 func (e *ensurer) id() string { return e.Namespace + "/" + e.Name }
 

@@ -102,6 +102,7 @@ func (e *ensurer) recreate(ctx context.Context, current *corev1.Secret, d decisi
 	case err != nil && !apierrors.IsNotFound(err):
 		return Result{}, fmt.Errorf("deleting it: %w", err)
 	}
+	e.removed = &b
 	return e.create(ctx, d, &b)
 }
 

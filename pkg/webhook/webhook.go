@@ -48,6 +48,9 @@ const (
 // and an open connection for what is over in a moment.)
 var appearance = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 1.5, Jitter: 0.2, Steps: 9, Cap: 2 * time.Second}
 
+// contention is the pause before a configuration that somebody else has changed is read again.
+var contention = wait.Backoff{Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 8, Cap: time.Second}
+
 // AnnotationPatience is how long a configuration is waited for that exists and lacks an annotation. Between Helm's change of a
 // Deployment and its change of the webhook configurations lies much less. A pod of the revision before, which starts when an
 // upgrade has stopped half-way, waits in vain and must get its turn.
@@ -138,6 +141,7 @@ func (c *Configuration) lacking(s *Snapshot) string {
 // Trust makes every entry of the configuration trust the CAs of set that have not expired. It writes nothing when they
 // all do.
 func (c *Configuration) Trust(ctx context.Context, set []*x509.Certificate) (Result, error) {
+	pauses := contention
 	for {
 		if c.loaded == nil {
 			if err := c.Load(ctx); err != nil {
@@ -161,8 +165,10 @@ func (c *Configuration) Trust(ctx context.Context, set []*x509.Certificate) (Res
 			return res, nil
 		case apierrors.IsConflict(err), apierrors.IsNotFound(err):
 			// Somebody else was faster. What they left decides what is still to do.
-			if ctx.Err() != nil {
-				return Result{}, fmt.Errorf("patching %s %s: %w", c.Kind, c.Name, context.Cause(ctx))
+			select {
+			case <-ctx.Done():
+				return Result{}, fmt.Errorf("patching %s %s: %w; last: %w", c.Kind, c.Name, context.Cause(ctx), err)
+			case <-time.After(pauses.Step()):
 			}
 		default:
 			return Result{}, fmt.Errorf("patching %s %s: %w", c.Kind, c.Name, err)

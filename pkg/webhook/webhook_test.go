@@ -314,6 +314,29 @@ func TestAnAnnotationIsNotWaitedForForEver(t *testing.T) {
 	})
 }
 
+func TestConflictsAgainAndAgainDoNotSpin(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"when it changes all the time": apierrors.NewConflict(schema.GroupResource{}, "x", nil),
+		"when it comes and goes":       apierrors.NewNotFound(schema.GroupResource{}, "x"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, fmt.Errorf("timed out after 1m0s: %w", context.DeadlineExceeded))
+				defer cancel()
+				api := &countingAPI{patchErr: err}
+				c := &webhook.Configuration{API: api, Kind: webhook.Mutating, Name: "x", Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+				_, err := c.Trust(ctx, newCAs(t, 1))
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.ErrorContains(t, err, "patching MutatingWebhookConfiguration x: timed out after 1m0s: context deadline exceeded; last: ")
+				assert.Less(t, api.gets, 100)
+				assert.Greater(t, api.gets, 20)
+			})
+		})
+	}
+}
+
 func TestErrorsNameTheObject(t *testing.T) {
 	t.Parallel()
 	c := &webhook.Configuration{API: &countingAPI{err: fmt.Errorf("no")}, Kind: webhook.Mutating, Name: "x", Now: time.Now, Log: slog.New(slog.DiscardHandler)}
@@ -326,7 +349,7 @@ func TestErrorsNameTheObject(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	c.API = &countingAPI{patchErr: apierrors.NewConflict(schema.GroupResource{}, "x", nil), onPatch: func() { cancel(fmt.Errorf("enough")) }}
 	_, err = c.Trust(ctx, newCAs(t, 1))
-	require.EqualError(t, err, "patching MutatingWebhookConfiguration x: enough")
+	require.ErrorContains(t, err, "patching MutatingWebhookConfiguration x: enough; last: ")
 }
 
 // countingAPI answers every request with an error or with one entry without a bundle.

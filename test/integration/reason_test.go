@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/internal/markdown"
@@ -47,6 +48,8 @@ func reasonCases() map[string]reasonCase {
 		"a fault, immutable":              {reason: "repaired:chain", before: ours(faults[gen.Chain], immutable)},
 		"a fault, immutable, no right":    {reason: "refused:immutable", before: ours(faults[gen.Chain], immutable), prepare: mayNotDelete},
 		"another type, no right":          {reason: "refused:immutable", before: ours(good, opaque), prepare: mayNotDelete},
+		"a good one in deletion":          {reason: "refused:terminating", before: ours(good, held), prepare: beingDeleted},
+		"a good one in deletion, foreign": {reason: "refused:terminating", before: foreign(good, held), prepare: beingDeleted},
 		"no room, --force-renew":          {reason: "refused:secret-full", before: ours(full), args: []string{"--force-renew"}},
 		"no room, a key missing":          {reason: "refused:secret-full", before: ours(full, opaque, func(o *corev1.Secret) { delete(o.Data, "tls.key") })},
 		"no room in the bundles":          {reason: "refused:bundle-full", before: ours(full)},
@@ -116,7 +119,12 @@ func TestEveryReasonIsGivenAndExplained(t *testing.T) {
 func (s *site) requireRefusal(t *testing.T, o *outcome, before *corev1.Secret) {
 	t.Helper()
 	assert.Equal(t, 3, o.code)
-	assert.Equal(t, before, s.storedSecret(t))
+	after := s.storedSecret(t)
+	assert.Equal(t, before.Data, after.Data)
+	assert.Equal(t, before.UID, after.UID)
+	if o.Reason != "refused:terminating" {
+		assert.Equal(t, before, after)
+	}
 	for _, bundle := range s.bundles(t) {
 		assert.Empty(t, bundle)
 	}
@@ -129,6 +137,13 @@ func (s *site) requireRefusal(t *testing.T, o *outcome, before *corev1.Secret) {
 		return
 	}
 	assert.Contains(t, o.stderr, "kthena-certgen: error: ensuring secret "+s.namespace+"/"+s.secret+": "+o.Reason+": ")
+	if o.Reason == "refused:terminating" {
+		require.True(t, strings.HasSuffix(o.stderr, "or remove them by: kubectl patch secret --namespace "+s.namespace+" "+s.secret+` --type merge --patch '{"metadata":{"finalizers":null}}'`+"\n"), o.stderr)
+		_, err := cluster.Client.CoreV1().Secrets(s.namespace).Patch(t.Context(), s.secret, types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		require.NoError(t, err)
+		s.bootstrap(t.Context(), t).requireDone(t, "created")
+		return
+	}
 	require.True(t, strings.HasSuffix(o.stderr, "have it made anew by: kubectl delete secret --namespace "+s.namespace+" "+s.secret+"\n"), o.stderr)
 	s.deleteSecret(t)
 	s.bootstrap(t.Context(), t).requireDone(t, "created")
@@ -180,9 +195,14 @@ func ours(m material, changes ...func(*corev1.Secret)) func(*testing.T, *site) *
 }
 
 // foreign is one of somebody else, of another type and with a key too many.
-func foreign(m material) func(*testing.T, *site) *corev1.Secret {
-	return ours(m, opaque, func(o *corev1.Secret) { o.Labels, o.Data["more"] = nil, []byte("x") })
+func foreign(m material, changes ...func(*corev1.Secret)) func(*testing.T, *site) *corev1.Secret {
+	return ours(m, append(changes, opaque, func(o *corev1.Secret) { o.Labels, o.Data["more"] = nil, []byte("x") })...)
 }
+
+// held makes a Secret stay when it is deleted.
+func held(o *corev1.Secret) { o.Finalizers = []string{"example.com/held"} }
+
+func beingDeleted(t *testing.T, s *site) { s.deleteSecret(t) }
 
 func opaque(o *corev1.Secret)    { o.Type = corev1.SecretTypeOpaque }
 func immutable(o *corev1.Secret) { o.Immutable = ptr.To(true) }
