@@ -86,7 +86,7 @@ func TestNoServiceAccountCanDoMoreThanItsJob(t *testing.T) {
 
 // refused tries an attack in earnest, asserts that the API server forbids it and that what it is aimed at stays as it is, and returns the
 // answer.
-func (s *stage) refused(t *testing.T, a attack) error {
+func (s *stage) refused(t testing.TB, a attack) error {
 	t.Helper()
 	r := a.request(t, s)
 	target := cmp.Or(r.target, r.path)
@@ -100,7 +100,7 @@ func (s *stage) refused(t *testing.T, a attack) error {
 }
 
 // try tries an attack where it may succeed, and asserts that it has an effect if it does. Nothing is left of it.
-func (s *stage) try(t *testing.T, a attack, client rest.Interface) error {
+func (s *stage) try(t testing.TB, a attack, client rest.Interface) error {
 	t.Helper()
 	r := a.request(t, s)
 	var before map[string]any

@@ -83,7 +83,7 @@ var ofDeployment = slices.Concat([]edit{
 func onDeployments() []attack {
 	at := func(s *stage) string { return s.deployments() + "/" + registry }
 	with := func(name, verb, path string, patch types.PatchType, body string) attack {
-		return attack{name: controller + ": Deployment: " + name, account: controller, request: func(_ *testing.T, s *stage) request {
+		return attack{name: controller + ": Deployment: " + name, account: controller, request: func(_ testing.TB, s *stage) request {
 			return request{verb: verb, path: at(s) + path, target: at(s), patch: patch, body: []byte(body)}
 		}}
 	}
@@ -91,13 +91,13 @@ func onDeployments() []attack {
 		with("delete", http.MethodDelete, "", "", ""),
 		with("another scale", http.MethodPatch, "/scale", types.MergePatchType, `{"spec":{"replicas":0}}`),
 		with("another status", http.MethodPatch, "/status", types.MergePatchType, `{"status":{"observedGeneration":0}}`),
-		attack{name: controller + ": Deployment: another one", account: controller, request: func(t *testing.T, s *stage) request {
+		attack{name: controller + ": Deployment: another one", account: controller, request: func(t testing.TB, s *stage) request {
 			o := s.get(t, at(s))
 			o["metadata"] = map[string]any{"name": newName}
 			delete(o, "status")
 			return request{verb: http.MethodPost, path: s.deployments(), target: s.deployments() + "/" + newName, body: encode(t, o)}
 		}},
-		attack{name: controller + ": Deployment: another scale, by PUT", account: controller, request: func(t *testing.T, s *stage) request {
+		attack{name: controller + ": Deployment: another scale, by PUT", account: controller, request: func(t testing.TB, s *stage) request {
 			o := s.get(t, at(s)+"/scale")
 			in(o, "spec")["replicas"] = 0
 			return request{verb: http.MethodPut, path: at(s) + "/scale", target: at(s), body: encode(t, o)}

@@ -20,7 +20,7 @@ import (
 
 // bootstrap runs kthena-certgen bootstrap for the registry's certificate with the registry's token, as its init container does, and
 // returns the reason that it gives.
-func (s *stage) bootstrap(t *testing.T, more ...string) string {
+func (s *stage) bootstrap(t testing.TB, more ...string) string {
 	t.Helper()
 	args := append([]string{
 		"bootstrap", "--kubeconfig", kubeconfig(t, as(t, s.Namespace, registry)), "--namespace", s.Namespace, "--secret-name", registrySecret,
@@ -42,7 +42,7 @@ func stderr(err error) string {
 	return ""
 }
 
-func kubeconfig(t *testing.T, config *rest.Config) string {
+func kubeconfig(t testing.TB, config *rest.Config) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, clientcmd.WriteToFile(clientcmdapi.Config{
@@ -115,8 +115,8 @@ func TestTheJobIsDoneUnderThePolicies(t *testing.T) {
 
 // jobs are what the controller does, and what Kthena's own program tells about, in an order in which each can be done.
 func jobs() []attack {
-	at := func(path string, e edit, m method) func(*testing.T, *stage) request {
-		return func(t *testing.T, s *stage) request {
+	at := func(path string, e edit, m method) func(testing.TB, *stage) request {
+		return func(t testing.TB, s *stage) request {
 			before := s.get(t, path)
 			after := decode(t, encode(t, before))
 			e.do(after)
@@ -139,7 +139,7 @@ func jobs() []attack {
 	list := []attack{
 		{name: "change the bundles of a configuration", account: controller,
 			request: at(configuration(validatingNetworking), bundle, byStrategicPatch)},
-		{name: "put bundles in that are not there", account: controller, request: func(t *testing.T, s *stage) request {
+		{name: "put bundles in that are not there", account: controller, request: func(t testing.TB, s *stage) request {
 			path := configuration(mutating)
 			before := s.get(t, path)
 			empty := decode(t, encode(t, before))
@@ -151,7 +151,7 @@ func jobs() []attack {
 		}},
 	}
 	for _, m := range []method{byStrategicPatch, byMergePatch} {
-		list = append(list, attack{name: "roll the pods, by " + m.name, account: controller, request: func(t *testing.T, s *stage) request {
+		list = append(list, attack{name: "roll the pods, by " + m.name, account: controller, request: func(t testing.TB, s *stage) request {
 			return at(s.deployments()+"/"+registry, certificate(m.name), m)(t, s)
 		}})
 	}
@@ -163,7 +163,7 @@ func jobs() []attack {
 		{workload, "workload.serving.volcano.sh/v1alpha1", "ModelServing", "m"},
 	} {
 		a := attack{name: "tell about " + c.kind + " " + c.name, account: c.account}
-		a.request = func(t *testing.T, s *stage) request {
+		a.request = func(t testing.TB, s *stage) request {
 			o := event(s.Namespace, about(c.apiVersion, c.kind, s.Namespace, c.name))
 			delete(metadata(o), "name")
 			metadata(o)["generateName"] = "job-"
@@ -172,13 +172,13 @@ func jobs() []attack {
 		list = append(list, a)
 	}
 	return append(list,
-		attack{name: "write into a Secret which CAs have left", account: controller, request: func(t *testing.T, s *stage) request {
+		attack{name: "write into a Secret which CAs have left", account: controller, request: func(t testing.TB, s *stage) request {
 			return at(s.secrets()+"/"+registrySecret, retired, byPut)(t, s)
 		}},
-		attack{name: "delete a Secret of ours", account: controller, request: func(_ *testing.T, s *stage) request {
+		attack{name: "delete a Secret of ours", account: controller, request: func(_ testing.TB, s *stage) request {
 			return request{verb: http.MethodDelete, path: s.secrets() + "/" + registrySecret}
 		}},
-		attack{name: "create a Secret of ours", account: controller, request: func(t *testing.T, s *stage) request {
+		attack{name: "create a Secret of ours", account: controller, request: func(t testing.TB, s *stage) request {
 			return request{verb: http.MethodPost, path: s.secrets(), body: encode(t, tlsSecret(s.Namespace, registrySecret))}
 		}},
 	)

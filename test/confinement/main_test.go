@@ -56,6 +56,12 @@ func as(t testing.TB, namespace, account string) *rest.Config {
 // grant gives a service account more rights, in the whole cluster, until the test ends.
 func grant(t testing.TB, namespace, account string, rules ...rbacv1.PolicyRule) {
 	t.Helper()
+	bind(t, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account}, rules...)
+}
+
+// bind gives somebody rights in the whole cluster until the test ends.
+func bind(t testing.TB, subject rbacv1.Subject, rules ...rbacv1.PolicyRule) {
+	t.Helper()
 	rbac := env.Client.RbacV1()
 	role, err := rbac.ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "confinement-"}, Rules: rules,
@@ -64,7 +70,7 @@ func grant(t testing.TB, namespace, account string, rules ...rbacv1.PolicyRule) 
 	binding, err := rbac.ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "confinement-"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account}},
+		Subjects:   []rbacv1.Subject{subject},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -56,7 +56,7 @@ func onEvents() []attack {
 		{controller, "another Deployment", "apps/v1", "Deployment", own, newName, true},
 	} {
 		a := attack{name: c.account + ": an Event about " + c.name, account: c.account, open: c.open}
-		a.request = func(t *testing.T, s *stage) request {
+		a.request = func(t testing.TB, s *stage) request {
 			ns, in := c.ns, c.ns
 			switch ns {
 			case own:
@@ -71,7 +71,7 @@ func onEvents() []attack {
 		list = append(list, a)
 	}
 	change := func(account, name, version string, open bool) attack {
-		return attack{name: account + ": " + name, account: account, open: open, request: func(_ *testing.T, s *stage) request {
+		return attack{name: account + ": " + name, account: account, open: open, request: func(_ testing.TB, s *stage) request {
 			path := "/" + version + "/namespaces/" + s.Namespace + "/events/" + foreignEvent
 			return request{verb: http.MethodPatch, path: path, patch: types.MergePatchType, body: []byte(`{"metadata":{"labels":{"a":"b"}}}`)}
 		}}
@@ -99,14 +99,14 @@ func onModels() []attack {
 		{"ModelServing", workloads, "modelservings"}, {"ModelRoute", networks, "modelroutes"}, {"ModelServer", networks, "modelservers"},
 	} {
 		a := attack{name: verifier + ": a " + c.kind, account: verifier, open: true, real: true}
-		a.request = func(t *testing.T, s *stage) request {
+		a.request = func(t testing.TB, s *stage) request {
 			path := s.models(c.group, c.resource)
 			return request{verb: http.MethodPost, path: path, target: path + "/" + newName, body: encode(t, model(c.kind, c.group, newName))}
 		}
 		list = append(list, a)
 	}
 	a := attack{name: verifier + ": a change of an object that is there", account: verifier, real: true}
-	a.request = func(t *testing.T, s *stage) request {
+	a.request = func(t testing.TB, s *stage) request {
 		path := s.models(networks, "modelservers") + "/" + foreignModel
 		body := encode(t, map[string]any{"metadata": map[string]any{"labels": map[string]any{"was": s.version(t, path)}}})
 		return request{verb: http.MethodPatch, path: path, patch: types.MergePatchType, body: body}

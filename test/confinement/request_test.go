@@ -31,7 +31,7 @@ type attack struct {
 	// real says that it has to be tried in earnest; others are tried as a dry run where they would succeed.
 	real bool
 	// request makes the request out of what there is now.
-	request func(t *testing.T, s *stage) request
+	request func(t testing.TB, s *stage) request
 }
 
 // request is one request to the API server.
@@ -45,7 +45,7 @@ type request struct {
 }
 
 // do sends the request, and returns what the API server answers with.
-func (r request) do(t *testing.T, client rest.Interface, dry bool) ([]byte, error) {
+func (r request) do(t testing.TB, client rest.Interface, dry bool) ([]byte, error) {
 	t.Helper()
 	q := client.Verb(r.verb).AbsPath(r.path).Body(r.body)
 	if r.patch != "" {
@@ -77,29 +77,29 @@ type edit struct {
 // method is a way to change an object. Its name ends the name of an attack.
 type method struct {
 	name    string
-	request func(t *testing.T, path string, before, after map[string]any) request
+	request func(t testing.TB, path string, before, after map[string]any) request
 }
 
 var (
-	byPut = method{"PUT", func(t *testing.T, path string, _, after map[string]any) request {
+	byPut = method{"PUT", func(t testing.TB, path string, _, after map[string]any) request {
 		return request{verb: http.MethodPut, path: path, body: encode(t, after)}
 	}}
-	byMergePatch = method{"merge patch", func(t *testing.T, path string, before, after map[string]any) request {
+	byMergePatch = method{"merge patch", func(t testing.TB, path string, before, after map[string]any) request {
 		was, is := encode(t, before), encode(t, after)
 		body, err := jsonmergepatch.CreateThreeWayJSONMergePatch(was, is, was)
 		require.NoError(t, err)
 		return request{verb: http.MethodPatch, path: path, patch: types.MergePatchType, body: body}
 	}}
-	byStrategicPatch = method{"strategic merge patch", func(t *testing.T, path string, before, after map[string]any) request {
+	byStrategicPatch = method{"strategic merge patch", func(t testing.TB, path string, before, after map[string]any) request {
 		body, err := strategicpatch.CreateTwoWayMergePatch(encode(t, before), encode(t, after), structOf(before))
 		require.NoError(t, err)
 		return request{verb: http.MethodPatch, path: path, patch: types.StrategicMergePatchType, body: body}
 	}}
-	byJSONPatch = method{"JSON patch", func(t *testing.T, path string, before, after map[string]any) request {
+	byJSONPatch = method{"JSON patch", func(t testing.TB, path string, before, after map[string]any) request {
 		operations := append(jsonPatch("/metadata/", metadata(before), metadata(after)), jsonPatch("/", before, after)...)
 		return request{verb: http.MethodPatch, path: path, patch: types.JSONPatchType, body: encode(t, operations)}
 	}}
-	byApply = method{"server-side apply with force", func(t *testing.T, path string, _, after map[string]any) request {
+	byApply = method{"server-side apply with force", func(t testing.TB, path string, _, after map[string]any) request {
 		o := runtime.DeepCopyJSON(after)
 		delete(o, "status")
 		maps.DeleteFunc(metadata(o), func(key string, _ any) bool {
@@ -124,7 +124,7 @@ func changes(account, what string, path func(s *stage) string, edits []edit, met
 			list = append(list, attack{
 				name: account + ": " + what + ": " + e.name + ", by " + m.name, account: account,
 				open: slices.ContainsFunc(open, func(o method) bool { return o.name == m.name }),
-				request: func(t *testing.T, s *stage) request {
+				request: func(t testing.TB, s *stage) request {
 					before := s.get(t, path(s))
 					after := runtime.DeepCopyJSON(before)
 					e.do(after)

@@ -80,7 +80,7 @@ func onSecrets() []attack {
 	for _, account := range []string{router, controller} {
 		for _, e := range slices.Concat(ofNewSecret, ofNameOfSecret, ofSecret) {
 			a := attack{name: account + ": a new Secret " + e.name, account: account, open: true}
-			a.request = func(t *testing.T, s *stage) request {
+			a.request = func(t testing.TB, s *stage) request {
 				o := tlsSecret(s.Namespace, routerSecret)
 				e.do(o)
 				name, _ := metadata(o)["name"].(string)
@@ -90,12 +90,12 @@ func onSecrets() []attack {
 		}
 	}
 	remove := func(account, path, what string, open bool) attack {
-		return attack{name: account + ": " + what + ": delete", account: account, open: open, request: func(_ *testing.T, s *stage) request {
+		return attack{name: account + ": " + what + ": delete", account: account, open: open, request: func(_ testing.TB, s *stage) request {
 			return request{verb: http.MethodDelete, path: s.secrets() + path}
 		}}
 	}
 	return append(list,
-		attack{name: router + ": a new Secret of another name, by apply", account: router, request: func(t *testing.T, s *stage) request {
+		attack{name: router + ": a new Secret of another name, by apply", account: router, request: func(t testing.TB, s *stage) request {
 			path, body := s.secrets()+"/"+newName, encode(t, tlsSecret(s.Namespace, newName))
 			return request{verb: http.MethodPatch, path: path, patch: types.ApplyPatchType, body: body}
 		}},

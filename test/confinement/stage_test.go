@@ -57,7 +57,7 @@ type stage struct {
 }
 
 // newStage installs the release without policies.
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB) *stage {
 	t.Helper()
 	config := rest.CopyConfig(env.Config)
 	config.WarningHandler = rest.NoWarnings{}
@@ -76,7 +76,7 @@ func newStage(t *testing.T) *stage {
 }
 
 // prepare makes room for a Secret of ours, replaces another by somebody else's, and adds objects that are none of our business.
-func (s *stage) prepare(t *testing.T) {
+func (s *stage) prepare(t testing.TB) {
 	t.Helper()
 	core := env.Client.CoreV1()
 	require.NoError(t, core.Secrets(s.Namespace).Delete(t.Context(), routerSecret, metav1.DeleteOptions{}))
@@ -100,7 +100,7 @@ func (s *stage) prepare(t *testing.T) {
 
 // widen gives all accounts more than the chart does, so that only the policies are left to refuse anything: every verb for every kind that
 // attacks are about, except that a Secret of another name can be created and not updated. The rights are in effect when it returns.
-func (s *stage) widen(t *testing.T) {
+func (s *stage) widen(t testing.TB) {
 	t.Helper()
 	for account := range s.accounts {
 		grant(t, s.Namespace, account,
@@ -127,7 +127,7 @@ func (s *stage) widen(t *testing.T) {
 }
 
 // enforce turns the policies on and returns when all of them are in effect.
-func (s *stage) enforce(t *testing.T) {
+func (s *stage) enforce(t testing.TB) {
 	t.Helper()
 	s.Upgrade(t, values(true))
 	for _, group := range [][]attack{onWebhooks(), onSecrets(), onDeployments(), onEvents(), onModels()} {
@@ -139,7 +139,7 @@ func (s *stage) enforce(t *testing.T) {
 }
 
 // get is the path of an object as JSON, without what the API server keeps about who has set what.
-func (s *stage) get(t *testing.T, path string) map[string]any {
+func (s *stage) get(t testing.TB, path string) map[string]any {
 	t.Helper()
 	body, err := s.admin.Get().AbsPath(path).Do(t.Context()).Raw()
 	require.NoError(t, err, "%s", path)
@@ -165,7 +165,7 @@ func configuration(name string) string {
 }
 
 // state says which versions of which objects there are, of all that attacks are aimed at.
-func (s *stage) state(t *testing.T) map[string]string {
+func (s *stage) state(t testing.TB) map[string]string {
 	t.Helper()
 	versions := map[string]string{}
 	for _, path := range []string{
@@ -191,7 +191,7 @@ func (s *stage) state(t *testing.T) map[string]string {
 }
 
 // version is that of an object, empty when it is not there or the path names none.
-func (s *stage) version(t *testing.T, path string) string {
+func (s *stage) version(t testing.TB, path string) string {
 	t.Helper()
 	body, err := s.admin.Get().AbsPath(path).Do(context.WithoutCancel(t.Context())).Raw()
 	if apierrors.IsNotFound(err) {
@@ -209,14 +209,14 @@ func rule(group, resource string, names []string, verbs ...string) rbacv1.Policy
 	return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, ResourceNames: names, Verbs: verbs}
 }
 
-func decode(t *testing.T, body []byte) map[string]any {
+func decode(t testing.TB, body []byte) map[string]any {
 	t.Helper()
 	var o map[string]any
 	require.NoError(t, json.Unmarshal(body, &o))
 	return o
 }
 
-func encode(t *testing.T, o any) []byte {
+func encode(t testing.TB, o any) []byte {
 	t.Helper()
 	body, err := json.Marshal(o)
 	require.NoError(t, err)

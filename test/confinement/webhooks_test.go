@@ -82,12 +82,12 @@ const someCA = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCi0tLS0tRU5EIENFUlRJRklDQVRF
 func onWebhooks() []attack {
 	at := func(name string) func(*stage) string { return func(*stage) string { return configuration(name) } }
 	delete := func(account, name string) attack {
-		return attack{name: account + ": " + name + ": delete", account: account, request: func(*testing.T, *stage) request {
+		return attack{name: account + ": " + name + ": delete", account: account, request: func(testing.TB, *stage) request {
 			return request{verb: http.MethodDelete, path: configuration(name)}
 		}}
 	}
 	create := func(account, name string) attack {
-		return attack{name: account + ": another " + name, account: account, request: func(t *testing.T, s *stage) request {
+		return attack{name: account + ": another " + name, account: account, request: func(t testing.TB, s *stage) request {
 			o := s.get(t, configuration(name))
 			o["metadata"] = map[string]any{"name": newName}
 			collection := path.Dir(configuration(name))
