@@ -77,7 +77,7 @@ var ofDeployment = slices.Concat([]edit{
 		in(o, "spec", "template", "metadata", "annotations")[certificateAnnotation] = "sha256:0"
 		container(o)["image"] = "attacker.example.com/image"
 	}},
-}, ofMetadata)
+}, ofHelm, ofMetadata)
 
 // onDeployments are attacks on Deployments.
 func onDeployments() []attack {

@@ -54,6 +54,7 @@ func onEvents() []attack {
 		{controller, "a pod", "v1", "Pod", own, "pod", true},
 		{controller, "somebody's Secret", "v1", "Secret", own, foreignSecret, true},
 		{controller, "another Deployment", "apps/v1", "Deployment", own, newName, true},
+		{controller, "a Deployment of its name in another namespace", "apps/v1", "Deployment", "default", registry, false},
 	} {
 		a := attack{name: c.account + ": an Event about " + c.name, account: c.account, open: c.open}
 		a.request = func(t testing.TB, s *stage) request {

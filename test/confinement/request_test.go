@@ -189,6 +189,12 @@ func fromJSON(text string) any {
 	return v
 }
 
+// ofHelm are edits of the metadata of an object that Helm has made.
+var ofHelm = []edit{
+	{name: "no labels", removes: true, do: func(o map[string]any) { delete(metadata(o), "labels") }},
+	{name: "no annotations", removes: true, do: func(o map[string]any) { delete(metadata(o), "annotations") }},
+}
+
 // ofMetadata are edits of the metadata of any object that others could act on.
 var ofMetadata = []edit{
 	{name: "another label", do: func(o map[string]any) { in(o, "metadata", "labels")["example.com/a"] = "b" }},

@@ -36,6 +36,7 @@ var ofSecret = slices.Concat([]edit{
 var ofUsedSecret = []edit{
 	{name: "without somebody's label", removes: true, do: func(o map[string]any) { delete(in(o, "metadata", "labels"), somebodys) }},
 	{name: "without somebody's annotation", removes: true, do: func(o map[string]any) { delete(in(o, "metadata", "annotations"), somebodys) }},
+	{name: "with another value of somebody's label", do: func(o map[string]any) { in(o, "metadata", "labels")[somebodys] = "no" }},
 	{name: "with another value of somebody's annotation", do: func(o map[string]any) { in(o, "metadata", "annotations")[somebodys] = "no" }},
 }
 

@@ -67,7 +67,7 @@ var ofWebhooks = slices.Concat([]edit{
 	{name: "a Secret that cert-manager shall inject", do: func(o map[string]any) {
 		in(o, "metadata", "annotations")["cert-manager.io/inject-ca-from-secret"] = "default/attacker"
 	}},
-}, ofMetadata)
+}, ofHelm, ofMetadata)
 
 // ofSeveral are edits of configurations with more than one entry, and ofMutating those that need a mutating one.
 var (
