@@ -111,7 +111,7 @@ func (i *Installation) Restart(t *testing.T) {
 }
 
 // Settle waits until every Deployment has the pods that it asks for, ready and of its last version, and all others have ended.
-func (i *Installation) Settle(t *testing.T) {
+func (i *Installation) Settle(t testing.TB) {
 	t.Helper()
 	client := i.env.Client
 	require.EventuallyWithT(t, func(c *assert.CollectT) {

@@ -37,6 +37,7 @@ func TestNoServiceAccountCanDoMoreThanItsJob(t *testing.T) {
 		names[a.name] = true
 	}
 
+	s.relax(t)
 	t.Run("without the policies, the Roles let some of it through", func(t *testing.T) {
 		open := 0
 		for _, a := range all {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -34,10 +33,12 @@ const (
 // settling is how long the API server may take to learn of a policy, which it looks for every second.
 const settling = 20 * time.Second
 
-// values are those of a release that has every Secret, with or without the policies.
+// values are those of a release that has every Secret, with or without the policies. Its controller would undo what tests do.
 func values(policies bool) map[string]any {
 	return charttest.Merged(charttest.InMode(charttest.Auto, 1), map[string]any{
-		"global":     map[string]any{"admissionPolicies": map[string]any{"enabled": policies}},
+		"global": map[string]any{
+			"admissionPolicies": map[string]any{"enabled": policies}, "certgen": map[string]any{"controller": map[string]any{"enabled": false}},
+		},
 		"networking": map[string]any{"kthenaRouter": map[string]any{"tls": map[string]any{"enabled": true, "dnsName": "models.example.com"}}},
 	})
 }
@@ -78,22 +79,4 @@ func bind(t testing.TB, subject rbacv1.Subject, rules ...rbacv1.PolicyRule) {
 		require.NoError(t, rbac.ClusterRoleBindings().Delete(ctx, binding.Name, metav1.DeleteOptions{}))
 		require.NoError(t, rbac.ClusterRoles().Delete(ctx, role.Name, metav1.DeleteOptions{}))
 	})
-}
-
-// addController makes the controller's account where the release has none, with the rights that the chart gives it.
-func addController(t testing.TB, namespace string) {
-	t.Helper()
-	_, err := env.Client.CoreV1().ServiceAccounts(namespace).Create(t.Context(), &corev1.ServiceAccount{
-		ObjectMeta: metav1.ObjectMeta{Name: controller},
-	}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	grant(t, namespace, controller,
-		rule("", "secrets", nil, "create"),
-		rule("", "secrets", ownSecrets[controller], "get", "update", "delete"),
-		rule("", "events", nil, "create"),
-		rule("apps", "deployments", charttest.Deployments, "get", "patch"),
-		rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", []string{mutating}, "get", "patch"),
-		rule("admissionregistration.k8s.io", "validatingwebhookconfigurations",
-			[]string{validating, validatingWorkload, validatingNetworking}, "get", "patch"),
-	)
 }

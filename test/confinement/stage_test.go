@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/internal/helm"
 )
 
 // The objects that attacks are aimed at.
@@ -49,29 +51,43 @@ var ownSecrets = map[string][]string{
 // somebodys are a label and an annotation that somebody has put on a Secret of ours.
 const somebodys = "example.com/somebodys"
 
-// stage is a release in auto mode, with what attacks need.
+// stage is a release in auto mode, with what attacks need. Its controller does not run, so that nothing is undone.
 type stage struct {
 	*charttest.Installation
 	admin    rest.Interface
 	accounts map[string]kubernetes.Interface
+	// bindings are those of the policies.
+	bindings []admissionv1.ValidatingAdmissionPolicyBinding
 }
 
-// newStage installs the release without policies.
+// newStage installs the release. Its policies are in effect when it returns.
 func newStage(t testing.TB) *stage {
 	t.Helper()
 	config := rest.CopyConfig(env.Config)
 	config.WarningHandler = rest.NoWarnings{}
 	admin, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	s := &stage{Installation: env.Install(t, values(false)), admin: client(admin), accounts: map[string]kubernetes.Interface{}}
+	s := &stage{Installation: env.Prepare(t), admin: client(admin), accounts: map[string]kubernetes.Interface{}}
+	with := map[string]any{"global": map[string]any{"certgen": map[string]any{"controller": map[string]any{"enabled": true}}}}
+	_, err = s.Helm.Install(t.Context(), charttest.Release, env.Chart(), charttest.Merged(values(true), with), helm.ReleaseOptions{})
+	require.NoError(t, err)
+	none := []byte(`{"spec":{"replicas":0}}`)
+	_, err = env.Client.AppsV1().Deployments(s.Namespace).Patch(t.Context(), controller, types.MergePatchType, none, metav1.PatchOptions{})
+	require.NoError(t, err)
+	s.Settle(t)
 	s.RequireAdmission(t, charttest.Entries)
-	addController(t, s.Namespace)
 	for _, account := range []string{registry, workload, router, controller, verifier} {
 		client, err := kubernetes.NewForConfig(as(t, s.Namespace, account))
 		require.NoError(t, err)
 		s.accounts[account] = client
 	}
 	s.prepare(t)
+	ours := metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of=kthena"}
+	bindings, err := env.Client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().List(t.Context(), ours)
+	require.NoError(t, err)
+	require.Len(t, bindings.Items, 5)
+	s.bindings = bindings.Items
+	s.await(t, true)
 	return s
 }
 
@@ -126,14 +142,37 @@ func (s *stage) widen(t testing.TB) {
 	}
 }
 
-// enforce turns the policies on and returns when all of them are in effect.
+// relax takes the policies out of effect, and enforce puts them back. Both return when that holds for all.
+func (s *stage) relax(t testing.TB) {
+	t.Helper()
+	for _, b := range s.bindings {
+		require.NoError(t, env.Client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Delete(t.Context(), b.Name, metav1.DeleteOptions{}))
+	}
+	s.await(t, false)
+}
+
 func (s *stage) enforce(t testing.TB) {
 	t.Helper()
-	s.Upgrade(t, values(true))
+	for _, b := range s.bindings {
+		b.ResourceVersion, b.UID = "", ""
+		_, err := env.Client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Create(t.Context(), &b, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	s.await(t, true)
+}
+
+// await returns when every policy refuses what it must, or none does.
+func (s *stage) await(t testing.TB, refuse bool) {
+	t.Helper()
 	for _, group := range [][]attack{onWebhooks(), onSecrets(), onDeployments(), onEvents(), onModels()} {
 		a := group[slices.IndexFunc(group, func(a attack) bool { return a.open })]
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
-			require.ErrorContains(c, s.try(t, a, client(s.accounts[a.account])), byPolicy)
+			err := s.try(t, a, client(s.accounts[a.account]))
+			if refuse {
+				require.ErrorContains(c, err, byPolicy)
+			} else {
+				require.NoError(c, err)
+			}
 		}, settling, poll)
 	}
 }

@@ -56,23 +56,13 @@ none. The controller has all. Takes: the root of the umbrella chart.
 */}}
 {{- define "kthena.policy.secrets" -}}
 {{- $accounts := dict }}
-{{- if .Values.registry.enabled }}
-{{- $_ := set $accounts "kthena-registry" (include "kthena.webhook.secrets" (dict "path" "" "values" .Values.registry.controllerManager)) }}
-{{- end }}
-{{- if .Values.workload.enabled }}
-{{- $_ := set $accounts "kthena-workload" (include "kthena.webhook.secrets" (dict "path" "" "values" .Values.workload.controllerManager)) }}
-{{- end }}
-{{- if .Values.networking.enabled }}
-{{- $_ := set $accounts "kthena-router" (include "kthena.router.secrets" .Values.networking.kthenaRouter) }}
-{{- end }}
-{{- $_ := set $accounts "kthena-certgen" (include "kthena.secrets" .) }}
-{{- range $account, $secrets := $accounts }}
-{{- with $secrets | fromYamlArray }}
-{{ $account }}:
-{{- range . }}
-- {{ .secret }}
-- {{ .secret }}-auto
+{{- range $component := include "kthena.components" . | fromYamlArray }}
+{{- range $certificate := .certificates }}
+{{- range $account := list $component.deployment "kthena-certgen" }}
+{{- $names := get $accounts $account | default list }}
+{{- $_ := set $accounts $account (concat $names (list $certificate.secretName (print $certificate.secretName "-auto"))) }}
 {{- end }}
 {{- end }}
 {{- end }}
+{{- toYaml $accounts }}
 {{- end }}
