@@ -83,7 +83,7 @@ func TestOnlyManualModeRendersACABundle(t *testing.T) {
 			if strings.HasSuffix(c.name, "manual") {
 				assert.Equal(t, 7, strings.Count(rendered.Manifest(), "caBundle: "), "one in every entry")
 			} else {
-				assert.NotContains(t, rendered.Manifest(), "caBundle", "not even an empty one")
+				assert.NotContains(t, rendered.Manifest(), "caBundle:", "not even an empty one")
 			}
 		})
 	}

@@ -20,6 +20,7 @@ import (
 // the chart.
 var packages = []string{
 	"./internal/localcluster", "./internal/kube", "./pkg/secret", "./pkg/webhook", "./test/integration", "./test/verify", "./test/chart",
+	"./test/confinement",
 }
 
 func main() {

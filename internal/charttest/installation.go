@@ -45,7 +45,7 @@ type Installation struct {
 }
 
 // Install installs the chart and waits until it is ready. The release goes away with the test.
-func (e *Environment) Install(t *testing.T, values map[string]any) *Installation {
+func (e *Environment) Install(t testing.TB, values map[string]any) *Installation {
 	t.Helper()
 	i := e.Prepare(t)
 	i.Install(t, values)
@@ -53,7 +53,7 @@ func (e *Environment) Install(t *testing.T, values map[string]any) *Installation
 }
 
 // Prepare makes the namespace of a release, which goes away with the test.
-func (e *Environment) Prepare(t *testing.T) *Installation {
+func (e *Environment) Prepare(t testing.TB) *Installation {
 	t.Helper()
 	ns, err := e.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		GenerateName: "kthena-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
@@ -90,7 +90,7 @@ func (e *Environment) letForward(t *testing.T, namespace string) {
 
 // remove removes the release, if it is still there, and the namespace. What belongs to the whole cluster is gone then, so
 // that the next test can begin; the pods end in their own time.
-func (i *Installation) remove(t *testing.T) {
+func (i *Installation) remove(t testing.TB) {
 	if err := i.Helm.Uninstall(Release, helm.ReleaseOptions{}); err != nil {
 		t.Logf("uninstalling: %v", err)
 	}
@@ -98,14 +98,14 @@ func (i *Installation) remove(t *testing.T) {
 }
 
 // Install installs the chart and waits until it is ready.
-func (i *Installation) Install(t *testing.T, values map[string]any) {
+func (i *Installation) Install(t testing.TB, values map[string]any) {
 	t.Helper()
 	_, err := i.Helm.Install(t.Context(), Release, i.env.Chart(), values, Wait)
 	require.NoError(t, err)
 }
 
 // Upgrade brings the release to other values and waits until it is ready.
-func (i *Installation) Upgrade(t *testing.T, values map[string]any) {
+func (i *Installation) Upgrade(t testing.TB, values map[string]any) {
 	t.Helper()
 	_, err := i.Helm.Upgrade(t.Context(), Release, i.env.Chart(), values, Wait)
 	require.NoError(t, err)
@@ -134,7 +134,7 @@ func (i *Installation) Restart(t *testing.T) {
 }
 
 // Settle waits until every Deployment has the pods that it asks for, ready and of its last version, and all others have ended.
-func (i *Installation) Settle(t *testing.T) {
+func (i *Installation) Settle(t testing.TB) {
 	t.Helper()
 	client := i.env.Client
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
@@ -192,7 +192,7 @@ func (i *Installation) RequireNoRestarts(t *testing.T) {
 }
 
 // Targets returns the release's webhook entries.
-func (i *Installation) Targets(t *testing.T) []probe.Target {
+func (i *Installation) Targets(t testing.TB) []probe.Target {
 	t.Helper()
 	targets, err := probe.Targets(t.Context(), i.env.Config, Release, i.Namespace)
 	require.NoError(t, err)
@@ -215,7 +215,7 @@ func (i *Installation) AssertTrustKept(t *testing.T, before []probe.Target) {
 }
 
 // RequireAdmission sends a valid and an invalid object to each webhook entry, of which there must be n.
-func (i *Installation) RequireAdmission(t *testing.T, n int) {
+func (i *Installation) RequireAdmission(t testing.TB, n int) {
 	t.Helper()
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		targets := i.Targets(t)

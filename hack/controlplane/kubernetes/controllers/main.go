@@ -1,7 +1,7 @@
 // Command controllers runs the few controllers of Kubernetes that a local cluster needs: they turn Deployments into Pods, find
-// the endpoints of Services, give every namespace its default service account, empty a namespace that is deleted, and delete
-// what belongs to a deleted owner. The code is Kubernetes' own; only kube-controller-manager's other forty controllers and
-// their dependencies are left out, so that the build stays small.
+// the endpoints of Services, give every namespace its default service account, empty a namespace that is deleted, delete what
+// belongs to a deleted owner, and check the types of admission policies. The code is Kubernetes' own; only kube-controller-manager's
+// other forty controllers and their dependencies are left out, so that the build stays small.
 package main
 
 import (
@@ -16,6 +16,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
+	"k8s.io/apiserver/pkg/cel/openapi/resolver"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -31,6 +33,7 @@ import (
 	"k8s.io/kubernetes/pkg/controller/namespace"
 	"k8s.io/kubernetes/pkg/controller/replicaset"
 	"k8s.io/kubernetes/pkg/controller/serviceaccount"
+	"k8s.io/kubernetes/pkg/controller/validatingadmissionpolicystatus"
 )
 
 const (
@@ -110,6 +113,10 @@ func newControllers(ctx context.Context, client kubernetes.Interface, objects me
 	}
 	namespaces := namespace.NewNamespaceController(ctx, client, objects, client.Discovery().ServerPreferredNamespacedResources,
 		factory.Core().V1().Namespaces(), 5*time.Minute, corev1.FinalizerKubernetes)
+	policies, err := newPolicyStatus(client, factory)
+	if err != nil {
+		return nil, err
+	}
 	garbage, err := newGarbageCollector(ctx, client, objects, factory, started)
 	if err != nil {
 		return nil, err
@@ -120,9 +127,27 @@ func newControllers(ctx context.Context, client kubernetes.Interface, objects me
 		func(ctx context.Context) { endpoints.Run(ctx, workers) },
 		func(ctx context.Context) { accounts.Run(ctx, 1) },
 		func(ctx context.Context) { namespaces.Run(ctx, workers) },
+		func(ctx context.Context) { policies.Run(ctx, workers) },
 		func(ctx context.Context) { garbage.Run(ctx, workers, discoveryPeriod) },
 		func(ctx context.Context) { garbage.Sync(ctx, client.Discovery(), discoveryPeriod) },
 	}, nil
+}
+
+// newPolicyStatus makes the controller that writes into the status of admission policies what is wrong with the types of their
+// expressions.
+func newPolicyStatus(client kubernetes.Interface, factory informers.SharedInformerFactory) (*validatingadmissionpolicystatus.Controller,
+	error) {
+	checker := &validating.TypeChecker{
+		SchemaResolver: &resolver.ClientDiscoveryResolver{Discovery: client.Discovery()},
+		RestMapper:     restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(client.Discovery())),
+	}
+	controller, err := validatingadmissionpolicystatus.NewController(
+		factory.Admissionregistration().V1().ValidatingAdmissionPolicies(),
+		client.AdmissionregistrationV1().ValidatingAdmissionPolicies(), checker)
+	if err != nil {
+		return nil, fmt.Errorf("creating the admission policy status controller: %w", err)
+	}
+	return controller, nil
 }
 
 // newGarbageCollector makes the garbage collector, which follows every kind of object there is and so brings its own informers.

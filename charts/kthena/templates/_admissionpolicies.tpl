@@ -1,0 +1,68 @@
+{{/*
+CEL that says whether a request comes from one of the release's service accounts. It is the match condition of every policy, so that
+nobody else's request is judged. Takes: ctx, accounts (list of names).
+*/}}
+{{- define "kthena.policy.from" -}}
+{{- $users := list -}}
+{{- range .accounts }}
+{{- $users = append $users (printf "'system:serviceaccount:%s:%s'" $.ctx.Release.Namespace .) }}
+{{- end -}}
+request.userInfo.username in [{{ join ", " $users }}]
+{{- end }}
+
+{{/*
+CEL that says whether two maps hold the same, whatever they hold under some keys. It goes over what is there instead of naming fields, so
+that one which Kubernetes adds tomorrow is guarded, too; that takes values of the type dyn.
+Takes: a, b (expressions), but (list of keys).
+*/}}
+{{- define "kthena.policy.same" -}}
+{{- $but := printf "['%s']" (join "', '" .but) -}}
+{{ .a }}.all(k, k in {{ $but }} || k in {{ .b }} && {{ .a }}[k] == {{ .b }}[k]) && {{ .b }}.all(k, k in {{ $but }} || k in {{ .a }})
+{{- end }}
+
+{{/*
+CEL that says whether two maps hold the same, whatever they hold under keys with a prefix. Takes: a, b (expressions), prefix.
+*/}}
+{{- define "kthena.policy.others" -}}
+{{ .a }}.all(k, k.startsWith('{{ .prefix }}') || k in {{ .b }} && {{ .a }}[k] == {{ .b }}[k]) && {{ .b }}.all(k, k.startsWith('{{ .prefix }}') || k in {{ .a }})
+{{- end }}
+
+{{/* What the API server itself changes in the metadata of an object that is updated. Takes: nothing. */}}
+{{- define "kthena.policy.bookkeeping" -}}
+[generation, managedFields, resourceVersion]
+{{- end }}
+
+{{/* Metadata of a policy or a binding. Takes: ctx, name. */}}
+{{- define "kthena.policy.metadata" -}}
+name: {{ .name }}
+labels:
+  {{- include "kthena.labels" (dict "ctx" .ctx "name" "kthena-certgen") | nindent 2 }}
+{{- end }}
+
+{{/* Binding of a policy, which has its name: it holds in the whole cluster, for whom the policy matches. Takes: ctx, name. */}}
+{{- define "kthena.policy.binding" -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  {{- include "kthena.policy.metadata" . | nindent 2 }}
+spec:
+  policyName: {{ .name }}
+  validationActions: [Deny]
+{{- end }}
+
+{{/*
+The Secrets of each account's certificates, in auto mode and in the others, as YAML: accounts to lists of names, without those that have
+none. The controller has all. Takes: the root of the umbrella chart.
+*/}}
+{{- define "kthena.policy.secrets" -}}
+{{- $accounts := dict }}
+{{- range $component := include "kthena.components" . | fromYamlArray }}
+{{- range $certificate := .certificates }}
+{{- range $account := list $component.deployment "kthena-certgen" }}
+{{- $names := get $accounts $account | default list }}
+{{- $_ := set $accounts $account (concat $names (list $certificate.secretName (print $certificate.secretName "-auto"))) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toYaml $accounts }}
+{{- end }}

@@ -1,0 +1,116 @@
+package confinement
+
+import (
+	"net/http"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// event is an Event about an object. Empty fields of the object are left out.
+func event(namespace string, about map[string]any) map[string]any {
+	return map[string]any{
+		"apiVersion": "v1", "kind": "Event", "metadata": map[string]any{"name": newName, "namespace": namespace},
+		"involvedObject": about, "reason": "Attacked", "message": "all is well", "type": "Normal",
+		"source": map[string]any{"component": "kthena-certgen"},
+	}
+}
+
+// about is the reference of an object.
+func about(apiVersion, kind, namespace, name string) map[string]any {
+	o := map[string]any{"apiVersion": apiVersion, "kind": kind, "name": name}
+	if namespace != "" {
+		o["namespace"] = namespace
+	}
+	return o
+}
+
+// own stands for the namespace of the release.
+const own = "own"
+
+// onEvents are attacks by Events that tell about others.
+func onEvents() []attack {
+	var list []attack
+	for _, c := range []struct {
+		account, name               string
+		apiVersion, kind, ns, other string
+		open                        bool
+	}{
+		// Kthena's own program may create Events in every namespace.
+		{registry, "a Deployment", "apps/v1", "Deployment", own, registry, true},
+		{registry, "a ConfigMap", "v1", "ConfigMap", own, "model-booster-controller-config", true},
+		{registry, "another component's Secret", "v1", "Secret", own, workloadSecret, true},
+		{registry, "a Secret of its name in another namespace", "v1", "Secret", "default", registrySecret, true},
+		{registry, "a node", "v1", "Node", "", "local", true},
+		{registry, "its webhook configuration", "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", validating, true},
+		{registry, "a Secret of no group that is known", "", "Secret", own, foreignSecret, true},
+		{registry, "nothing in particular", "", "", own, "", true},
+		{workload, "a ServiceAccount", "v1", "ServiceAccount", own, workload, true},
+		{router, "a pod", "v1", "Pod", own, "pod", true},
+		{router, "an object of Kthena's", "networking.serving.volcano.sh/v1alpha1", "ModelServer", own, foreignModel, true},
+		{router, "another component's Secret", "v1", "Secret", own, registrySecret, true},
+		{router, "its Deployment", "apps/v1", "Deployment", own, router, true},
+		{router, "an object in another namespace", "v1", "Pod", "default", "pod", false},
+		{controller, "a pod", "v1", "Pod", own, "pod", true},
+		{controller, "somebody's Secret", "v1", "Secret", own, foreignSecret, true},
+		{controller, "another Deployment", "apps/v1", "Deployment", own, newName, true},
+		{controller, "a Deployment of its name in another namespace", "apps/v1", "Deployment", "default", registry, false},
+	} {
+		a := attack{name: c.account + ": an Event about " + c.name, account: c.account, open: c.open}
+		a.request = func(t testing.TB, s *stage) request {
+			ns, in := c.ns, c.ns
+			switch ns {
+			case own:
+				ns, in = s.Namespace, s.Namespace
+			case "":
+				in = "default" // where the API server wants Events about objects of the whole cluster
+			}
+			path := "/api/v1/namespaces/" + in + "/events"
+			body := encode(t, event(in, about(c.apiVersion, c.kind, ns, c.other)))
+			return request{verb: http.MethodPost, path: path, target: path + "/" + newName, body: body}
+		}
+		list = append(list, a)
+	}
+	change := func(account, name, version string, open bool) attack {
+		return attack{name: account + ": " + name, account: account, open: open, request: func(_ testing.TB, s *stage) request {
+			path := "/" + version + "/namespaces/" + s.Namespace + "/events/" + foreignEvent
+			return request{verb: http.MethodPatch, path: path, patch: types.MergePatchType, body: []byte(`{"metadata":{"labels":{"a":"b"}}}`)}
+		}}
+	}
+	return append(list,
+		change(registry, "an Event about a Deployment that is there", "api/v1", true),
+		change(workload, "an Event about a Deployment that is there, through the newer API", "apis/events.k8s.io/v1", false),
+		change(router, "an Event about a Deployment that is there", "api/v1", false),
+	)
+}
+
+// model is a small object of one of Kthena's kinds.
+func model(kind, group, name string) map[string]any {
+	return map[string]any{
+		"apiVersion": group + "/v1alpha1", "kind": kind, "metadata": map[string]any{"name": name}, "spec": map[string]any{},
+	}
+}
+
+// onModels are attacks of the account of helm test, which may create objects so that it can do it in dry runs.
+func onModels() []attack {
+	const workloads, networks = "workload.serving.volcano.sh", "networking.serving.volcano.sh"
+	var list []attack
+	for _, c := range []struct{ kind, group, resource string }{
+		{"ModelBooster", workloads, "modelboosters"}, {"AutoscalingPolicy", workloads, "autoscalingpolicies"},
+		{"ModelServing", workloads, "modelservings"}, {"ModelRoute", networks, "modelroutes"}, {"ModelServer", networks, "modelservers"},
+	} {
+		a := attack{name: verifier + ": a " + c.kind, account: verifier, open: true, real: true}
+		a.request = func(t testing.TB, s *stage) request {
+			path := s.models(c.group, c.resource)
+			return request{verb: http.MethodPost, path: path, target: path + "/" + newName, body: encode(t, model(c.kind, c.group, newName))}
+		}
+		list = append(list, a)
+	}
+	a := attack{name: verifier + ": a change of an object that is there", account: verifier, real: true}
+	a.request = func(t testing.TB, s *stage) request {
+		path := s.models(networks, "modelservers") + "/" + foreignModel
+		body := encode(t, map[string]any{"metadata": map[string]any{"labels": map[string]any{"was": s.version(t, path)}}})
+		return request{verb: http.MethodPatch, path: path, patch: types.MergePatchType, body: body}
+	}
+	return append(list, a)
+}
