@@ -69,7 +69,7 @@ func (e *Environment) Prepare(t testing.TB) *Installation {
 
 // letForward gives the controller a right beyond those of the chart: on the local cluster its process is outside of the pods'
 // network, so it reaches them as a person would, through the API server.
-func (e *Environment) letForward(t *testing.T, namespace string) {
+func (e *Environment) letForward(t testing.TB, namespace string) {
 	t.Helper()
 	if *Connected {
 		return
