@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -72,7 +73,7 @@ func usesCertgen(objects []object) bool {
 			return true
 		}
 		for _, v := range d.Spec.Template.Spec.Volumes {
-			if v.EmptyDir != nil || v.Secret != nil && strings.HasSuffix(v.Secret.SecretName, "-auto") {
+			if v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory || v.Secret != nil && strings.HasSuffix(v.Secret.SecretName, "-auto") {
 				return true
 			}
 		}
@@ -91,7 +92,7 @@ func usesCertgen(objects []object) bool {
 		}
 	}
 	text := strings.Join(granted, "\n")
-	return strings.Contains(text, "secrets") || strings.Contains(text, admissionv1.GroupName)
+	return strings.Contains(text, "secrets: create") || strings.Contains(text, admissionv1.GroupName)
 }
 
 // usesCertManager reports whether there is an object or an annotation of cert-manager's.
