@@ -45,7 +45,10 @@ Takes: component and, beside it,
     - --label=app.kubernetes.io/component={{ .name }}
     - --label=app.kubernetes.io/instance={{ .ctx.Release.Name }}
     {{- range $key, $value := .ctx.Values.global.commonLabels }}
-    - {{ printf "--label=%s=%s" $key $value | toYaml }}
+    - {{ printf "--label=%s=%s" $key $value | quote }}
+    {{- end }}
+    {{- range $key, $value := .ctx.Values.global.commonAnnotations }}
+    - {{ printf "--annotation=%s=%s" $key $value | quote }}
     {{- end }}
   {{- with $certgen.extraEnv }}
   env:
