@@ -29,17 +29,6 @@ func clusterValues(t *testing.T) map[string]helm.RenderOptions {
 	return byName
 }
 
-func TestValuesForClustersRenderAndHaveNothingToLint(t *testing.T) {
-	for name, o := range clusterValues(t) {
-		t.Run(name, func(t *testing.T) {
-			require.NotEmpty(t, renderOptions(t, o))
-			messages, err := helm.Lint(umbrella, o.Values, kubeVersion)
-			require.NoError(t, err)
-			assert.Empty(t, messages)
-		})
-	}
-}
-
 func TestOnANodesNetworkEveryServerHasAPortOfItsOwn(t *testing.T) {
 	seen := map[int32]string{}
 	for name, d := range deployments(renderOptions(t, clusterValues(t)["eks-overlay"])) {
