@@ -1,6 +1,8 @@
 package charts
 
 import (
+	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -73,5 +75,18 @@ func TestValuesOfKthenasOwnChartThatMoveSayWhereTo(t *testing.T) {
 			_, err := helm.Render(umbrella, options(t, c.values))
 			assert.Equal(t, "ERROR: "+c.key+" is a value of Kthena's own chart: "+c.want, refusal(err))
 		})
+	}
+}
+
+// The manual's table says it, too.
+func TestTheManualNamesEveryValueThatMoves(t *testing.T) {
+	page := string(read(t, filepath.Join("..", "docs"), "moving-from-kthena.md"))
+	for _, name := range []string{"workload", "networking"} {
+		content := string(read(t, filepath.Join(umbrella, "charts", name, "templates"), "_moved.tpl"))
+		moved := regexp.MustCompile(`(?m)^([a-zA-Z.]+): `).FindAllStringSubmatch(content, -1)
+		require.NotEmpty(t, moved)
+		for _, m := range moved {
+			assert.Regexp(t, "(?m)^\\|.*`"+regexp.QuoteMeta(m[1])+"`.*\\|", page, "%s: %s", name, m[1])
+		}
 	}
 }

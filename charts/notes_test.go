@@ -109,3 +109,18 @@ func TestAClusterWithoutTheCRDsIsRefusedOrWarnedOf(t *testing.T) {
 		})
 	}
 }
+
+func TestNotesSayWhereTheRouterIs(t *testing.T) {
+	for name, want := range map[string]string{
+		"ClusterIP":    "  kubectl -n kthena-system port-forward service/kthena-router 8080:8000\n",
+		"NodePort":     "  kubectl -n kthena-system get service kthena-router -o jsonpath='{.spec.ports[0].nodePort}'    # on every node\n",
+		"LoadBalancer": "  kubectl -n kthena-system get service kthena-router -o jsonpath='{.status.loadBalancer.ingress[0]}'\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := notes(t, "{networking: {kthenaRouter: {service: {type: "+name+", port: 8000}}}}")
+			assert.Contains(t, got, want)
+			assert.Contains(t, got, "  and serves HTTP on port 8000 of the Service kthena-router\n")
+		})
+	}
+	assert.NotContains(t, notes(t, "{networking: {enabled: false}}"), "address of the router")
+}

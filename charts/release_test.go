@@ -1,7 +1,6 @@
 package charts
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
