@@ -59,7 +59,6 @@ func TestCertManagerModeMakesAChainForEveryCertificate(t *testing.T) {
 		"secretName":           "registry-webhook-certs",
 		"dnsNames":             []any{"registry-webhook.kthena-system.svc", "registry-webhook.kthena-system.svc.cluster.local"},
 		"duration":             "8760h",
-		"renewBefore":          "2920h",
 		"usages":               []any{"digital signature", "key encipherment", "server auth"},
 		"privateKey":           map[string]any{"algorithm": "ECDSA", "rotationPolicy": "Always"},
 		"revisionHistoryLimit": int64(1),
@@ -112,7 +111,7 @@ func TestCertManagerModeNeedsCertManagerInAClusterThatIsKnown(t *testing.T) {
 		want        string
 	}{
 		{"without a cluster it is not known", nil, ""},
-		{"a cluster that serves it, by kind", []string{"apps/v1/Deployment", "cert-manager.io/v1", "cert-manager.io/v1/Certificate"}, ""},
+		{"a cluster that serves it, by kind", slices.Concat(knownCluster, []string{"cert-manager.io/v1", "cert-manager.io/v1/Certificate"}), ""},
 		{"a cluster that does not", []string{"apps/v1/Deployment"},
 			"ERROR: the cluster does not serve cert-manager.io/v1: install cert-manager first, or set global.certManagementMode to auto"},
 		{"a cluster with an old version", []string{"apps/v1/Deployment", "cert-manager.io/v1alpha2"},
@@ -127,7 +126,7 @@ func TestCertManagerModeNeedsCertManagerInAClusterThatIsKnown(t *testing.T) {
 	}
 	t.Run("the other modes do not ask for it", func(t *testing.T) {
 		o := options(t, "{}")
-		o.APIVersions = []string{"apps/v1/Deployment"}
+		o.APIVersions = knownCluster
 		_, err := helm.Render(umbrella, o)
 		assert.NoError(t, err)
 	})

@@ -126,15 +126,18 @@ func copies(objects []object) []object {
 	return list
 }
 
-// decode reads every document, hooks too, as the type that its kind names. An unknown or doubled field is an error. cert-manager's
-// types and those of the Prometheus Operator are not in client-go: a test that asks their CRDs has to say what their fields are.
+// groups are those of the kinds that client-go does not have.
+var groups = []string{certManagerGroup, "gateway.networking.k8s.io", "monitoring.coreos.com"}
+
+// decode reads every document, hooks too, as the type that its kind names. An unknown or doubled field is an error. Of the kinds that
+// client-go does not have, a test that asks their CRDs has to say what their fields are.
 func decode(t *testing.T, rendered helm.Rendered) []object {
 	t.Helper()
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
 	documents := rendered.All()
 	objects := make([]object, 0, len(documents))
 	for _, d := range documents {
-		if strings.HasPrefix(d.YAML, "apiVersion: "+certManagerGroup+"/") || strings.HasPrefix(d.YAML, "apiVersion: "+monitoringGroup+"/") {
+		if slices.ContainsFunc(groups, func(group string) bool { return strings.HasPrefix(d.YAML, "apiVersion: "+group+"/") }) {
 			content, err := yaml.YAMLToJSONStrict([]byte(d.YAML))
 			require.NoError(t, err, "%s\n%s", d.Source, d.YAML)
 			var u unstructured.Unstructured

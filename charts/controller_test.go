@@ -2,7 +2,6 @@ package charts
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -42,13 +41,14 @@ type controllerConfig struct {
 type controllerComponent struct {
 	Deployment   string
 	Labels       map[string]string
+	Annotations  map[string]string
 	Certificates []controllerCertificate
 }
 
 type controllerCertificate struct {
-	Service, Port, Secret, Dir string
-	DNSNames                   []string `json:"dnsNames"`
-	Mutating, Validating       []string
+	Service, Port, Secret string
+	DNSNames              []string `json:"dnsNames"`
+	Mutating, Validating  []string
 }
 
 // config is what the controller is told, and whether it is there.
@@ -85,7 +85,6 @@ func TestInAutoModeTheControllerIsToldWhatTheInitContainersAreTold(t *testing.T)
 			told := map[string][]string{}
 			for _, component := range cfg.Components {
 				for _, cert := range component.Certificates {
-					assert.Empty(t, cert.Dir, "it reads the Secret")
 					told[cert.Secret] = append(asArguments(cfg, component, cert), "--secret-name="+cert.Secret)
 				}
 			}
@@ -131,6 +130,9 @@ func asArguments(cfg controllerConfig, component controllerComponent, cert contr
 	}
 	for key, value := range component.Labels {
 		args = append(args, "--label="+key+"="+value)
+	}
+	for key, value := range component.Annotations {
+		args = append(args, "--annotation="+key+"="+value)
 	}
 	return args
 }
@@ -213,8 +215,9 @@ func TestOutsideAutoModeTheControllerMountsTheCertificatesWithoutTheirKeys(t *te
 			assert.Len(t, cfg.certificates(), len(served))
 			for name, cert := range cfg.certificates() {
 				assert.True(t, served[name], name)
-				assert.Equal(t, name, mounted[cert.Dir])
-				assert.Equal(t, name, path.Base(cert.Dir))
+				dir := "/etc/certs/" + cert.Secret
+				assert.Equal(t, name, mounted[dir])
+				assert.Contains(t, pod.Containers[0].Args, "--certificate-dir="+name+"="+dir)
 			}
 			for _, r := range all[*rbacv1.Role](objects) {
 				if r.Name == "kthena-certgen" {
@@ -300,9 +303,8 @@ func TestWithoutTheControllerOrWithoutTLSNothingOfItIsRendered(t *testing.T) {
 			rendered, err := helm.Render(umbrella, options(t, values))
 			require.NoError(t, err)
 			for _, o := range decode(t, rendered) {
-				assert.NotContains(t, o.GetName(), "kthena-certgen")
+				assert.NotEqual(t, "kthena-certgen", o.GetName(), "of policies alone it is a part of the name")
 			}
-			assert.NotContains(t, rendered.Manifest(), "name: kthena-certgen")
 		})
 	}
 }
@@ -497,7 +499,7 @@ func TestMonitorsNeedThePrometheusOperator(t *testing.T) {
 			{"so does a render without a cluster", nil, ""},
 		} {
 			t.Run(key+": "+c.name, func(t *testing.T) {
-				o := options(t, "{global: {certgen: {controller: {metrics: {"+key+": {enabled: true}}}}}}")
+				o := options(t, "{global: {requireCRDs: false, certgen: {controller: {metrics: {"+key+": {enabled: true}}}}}}")
 				o.APIVersions = c.cluster
 				_, err := helm.Render(umbrella, o)
 				assert.Equal(t, c.want, refusal(err))

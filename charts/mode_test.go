@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -73,7 +74,7 @@ func usesCertgen(objects []object) bool {
 			return true
 		}
 		for _, v := range d.Spec.Template.Spec.Volumes {
-			if v.EmptyDir != nil || v.Secret != nil && strings.HasSuffix(v.Secret.SecretName, "-auto") {
+			if v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory || v.Secret != nil && strings.HasSuffix(v.Secret.SecretName, "-auto") {
 				return true
 			}
 		}
@@ -93,7 +94,7 @@ func usesCertgen(objects []object) bool {
 	}
 	return slices.ContainsFunc(granted, func(rule string) bool {
 		// The controller reads webhook configurations in every mode.
-		return strings.Contains(rule, "secrets") || strings.Contains(rule, admissionv1.GroupName) && strings.Contains(rule, "patch")
+		return strings.Contains(rule, "secrets: create") || strings.Contains(rule, admissionv1.GroupName) && strings.Contains(rule, "patch")
 	})
 }
 

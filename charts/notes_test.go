@@ -68,36 +68,59 @@ func TestNotesNameOnlyWhatIsInstalled(t *testing.T) {
 	assert.NotContains(t, got, "get secrets")
 }
 
-func TestNotesWarnOfMissingCRDs(t *testing.T) {
-	const warning = "WARNING: the cluster does not know "
-	// Only a cluster's discovery lists kinds.
-	const cluster = "apps/v1/Deployment"
-	all := []string{
-		cluster,
-		"workload.serving.volcano.sh/v1alpha1/ModelBooster",
-		"workload.serving.volcano.sh/v1alpha1/AutoscalingPolicy",
-		"workload.serving.volcano.sh/v1alpha1/ModelServing",
-		"networking.serving.volcano.sh/v1alpha1/ModelRoute",
-		"networking.serving.volcano.sh/v1alpha1/ModelServer",
-	}
-	t.Run("a cluster without any is warned of", func(t *testing.T) {
-		assert.Contains(t, notes(t, "{}", cluster), warning+"ModelBooster, AutoscalingPolicy, ModelServing, ModelRoute, ModelServer.\n"+
-			"Install the CRDs of Kthena v1.0.0; this chart does not hold them.")
-	})
-	t.Run("a cluster without one is warned of that one", func(t *testing.T) {
-		assert.Contains(t, notes(t, "{}", all[:5]...), warning+"ModelServer.\n")
-	})
-	t.Run("a cluster that has them all is not", func(t *testing.T) {
-		assert.NotContains(t, notes(t, "{}", all...), warning)
-	})
-	t.Run("nor is a render without a cluster", func(t *testing.T) {
-		assert.NotContains(t, notes(t, "{}"), warning)
-	})
+// knownCluster is what a cluster with Kthena's CRDs serves. Only a cluster's discovery lists kinds.
+var knownCluster = []string{
+	"apps/v1/Deployment",
+	"workload.serving.volcano.sh/v1alpha1/ModelBooster",
+	"workload.serving.volcano.sh/v1alpha1/AutoscalingPolicy",
+	"workload.serving.volcano.sh/v1alpha1/ModelServing",
+	"networking.serving.volcano.sh/v1alpha1/ModelRoute",
+	"networking.serving.volcano.sh/v1alpha1/ModelServer",
 }
 
-func TestNotesWarnOfTheLeaseThatTwoDeploymentsShare(t *testing.T) {
-	const warning = "WARNING: kthena-registry and kthena-workload both elect a leader"
-	assert.Contains(t, notes(t, "{registry: {controllerManager: {replicas: 2}}, workload: {controllerManager: {replicas: 2}}}"), warning)
-	assert.NotContains(t, notes(t, "{registry: {controllerManager: {replicas: 2}}}"), warning)
-	assert.NotContains(t, notes(t, "{registry: {enabled: false, controllerManager: {replicas: 2}}, workload: {controllerManager: {replicas: 2}}}"), warning)
+func TestAClusterWithoutTheCRDsIsRefusedOrWarnedOf(t *testing.T) {
+	const (
+		unknown = "the cluster does not know "
+		command = "helm show crds oci://ghcr.io/volcano-sh/charts/kthena --version v1.0.0 | kubectl apply --server-side -f -"
+		later   = "{global: {requireCRDs: false}}"
+	)
+	for _, c := range []struct {
+		name        string
+		apiVersions []string
+		missing     string
+	}{
+		{"a cluster without any", knownCluster[:1], "ModelBooster, AutoscalingPolicy, ModelServing, ModelRoute, ModelServer"},
+		{"a cluster without one", knownCluster[:5], "ModelServer"},
+		{"a cluster that has them all", knownCluster, ""},
+		{"a render without a cluster", nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := options(t, "{}")
+			o.APIVersions = c.apiVersions
+			_, err := helm.Render(umbrella, o)
+			if c.missing == "" {
+				require.NoError(t, err)
+				assert.NotContains(t, notes(t, "{}", c.apiVersions...), unknown)
+				return
+			}
+			assert.Equal(t, "ERROR: "+unknown+c.missing+": install Kthena's CRDs first ("+command+"), or set global.requireCRDs to false", refusal(err))
+			assert.Contains(t, notes(t, later, c.apiVersions...), "WARNING: "+unknown+c.missing+".\n")
+			assert.Contains(t, notes(t, later, c.apiVersions...), "\n  "+command+"\n")
+		})
+	}
+}
+
+func TestNotesSayWhereTheRouterIs(t *testing.T) {
+	for name, want := range map[string]string{
+		"ClusterIP":    "  kubectl -n kthena-system port-forward service/kthena-router 8080:8000\n",
+		"NodePort":     "  kubectl -n kthena-system get service kthena-router -o jsonpath='{.spec.ports[0].nodePort}'    # on every node\n",
+		"LoadBalancer": "  kubectl -n kthena-system get service kthena-router -o jsonpath='{.status.loadBalancer.ingress[0]}'\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := notes(t, "{networking: {kthenaRouter: {service: {type: "+name+", port: 8000}}}}")
+			assert.Contains(t, got, want)
+			assert.Contains(t, got, "  and serves HTTP on port 8000 of the Service kthena-router\n")
+		})
+	}
+	assert.NotContains(t, notes(t, "{networking: {enabled: false}}"), "address of the router")
 }

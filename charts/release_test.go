@@ -1,7 +1,6 @@
 package charts
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -75,16 +74,10 @@ func TestArtifactHubIsToldTheImagesThatAreUsed(t *testing.T) {
 	assert.FileExists(t, filepath.Join("..", "docs", filepath.Base(chartMetadata(t, umbrella).Icon)))
 }
 
-// chart-testing lints and installs with each of these files.
+// chart-testing lints and installs with each of these files; the manual has a page for those that are for a kind of cluster.
 func TestTheValuesForChartTestingRender(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(umbrella, "ci", "*-values.yaml"))
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			content, err := os.ReadFile(file)
-			require.NoError(t, err)
-			o := options(t, string(content))
+	for name, o := range clusterValues(t) {
+		t.Run(name, func(t *testing.T) {
 			messages, err := helm.Lint(umbrella, o.Values, kubeVersion)
 			require.NoError(t, err)
 			assert.Empty(t, messages)

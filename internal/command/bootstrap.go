@@ -94,6 +94,7 @@ func (o *bootstrapOptions) pass(client *kube.Client, log *slog.Logger) *bootstra
 			Namespace:    o.namespace,
 			Name:         o.secretName,
 			Labels:       o.labels,
+			Annotations:  o.secretAnnotations(),
 			Version:      o.version,
 			FieldManager: fieldManager,
 			Now:          time.Now,
@@ -108,7 +109,7 @@ func (o *bootstrapOptions) pass(client *kube.Client, log *slog.Logger) *bootstra
 	add := func(api webhook.API, kind string, names []string) {
 		for _, name := range names {
 			pass.Configurations = append(pass.Configurations, &webhook.Configuration{
-				API: api, Kind: kind, Name: name, Annotations: o.annotations, FieldManager: fieldManager, Now: time.Now, Log: log,
+				API: api, Kind: kind, Name: name, Annotations: o.awaited, FieldManager: fieldManager, Now: time.Now, Log: log,
 			})
 		}
 	}

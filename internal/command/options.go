@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -22,9 +23,10 @@ type bootstrapOptions struct {
 	dnsNames    []string
 	mutating    []string
 	validating  []string
-	annotations map[string]string
+	awaited     map[string]string
 	outputDir   string
 	labels      map[string]string
+	annotations []string // key=value
 	renewBefore time.Duration
 	forceRenew  bool
 	certificate
@@ -38,9 +40,11 @@ func (o *bootstrapOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.dnsNames, "dns-name", nil, "DNS name that the server is called by; repeatable, at least one is required")
 	fs.StringSliceVar(&o.mutating, "mutating-webhook-configuration", nil, "MutatingWebhookConfiguration whose entries must trust the CA; repeatable")
 	fs.StringSliceVar(&o.validating, "validating-webhook-configuration", nil, "ValidatingWebhookConfiguration whose entries must trust the CA; repeatable")
-	fs.StringToStringVar(&o.annotations, "await-annotation", nil, "annotation key=value that the webhook configurations should have before they are changed; waited for "+webhook.AnnotationPatience.String()+" at most; repeatable")
+	fs.StringToStringVar(&o.awaited, "await-annotation", nil, "annotation key=value that the webhook configurations should have before they are changed; waited for "+webhook.AnnotationPatience.String()+" at most; repeatable")
 	fs.StringVar(&o.outputDir, "output-dir", "", "existing folder to write tls.crt, tls.key and ca.crt to; none are written when empty")
 	fs.StringToStringVar(&o.labels, "label", nil, "label key=value for the Secret; repeatable")
+	// A value may hold commas.
+	fs.StringArrayVar(&o.annotations, "annotation", nil, "annotation key=value for the Secret; repeatable")
 	o.certificate.addFlags(fs)
 	fs.DurationVar(&o.renewBefore, "renew-before", 0, "remaining life below which the certificate is renewed; 0 is a third of the validity")
 	fs.BoolVar(&o.forceRenew, "force-renew", false, "renew a valid certificate now; for people, not for init containers: every run with it makes a new CA")
@@ -79,9 +83,18 @@ func (o *bootstrapOptions) validate() error {
 			}
 		}
 	}
-	for key := range o.annotations {
+	for key := range o.awaited {
 		if problems := validation.IsQualifiedName(key); len(problems) > 0 {
 			return fmt.Errorf("--await-annotation %q is not an annotation's key: %s", key, problems[0])
+		}
+	}
+	for _, annotation := range o.annotations {
+		key, _, found := strings.Cut(annotation, "=")
+		if !found {
+			return fmt.Errorf("--annotation %q has no value: write key=value", annotation)
+		}
+		if problems := validation.IsQualifiedName(key); len(problems) > 0 {
+			return fmt.Errorf("--annotation %q is not an annotation's key: %s", key, problems[0])
 		}
 	}
 	if problems := metav1validation.ValidateLabels(o.labels, field.NewPath("--label")); len(problems) > 0 {
@@ -97,4 +110,14 @@ func (o *bootstrapOptions) validate() error {
 		}
 	}
 	return nil
+}
+
+// secretAnnotations are those for the Secret, by key.
+func (o *bootstrapOptions) secretAnnotations() map[string]string {
+	annotations := make(map[string]string, len(o.annotations))
+	for _, annotation := range o.annotations {
+		key, value, _ := strings.Cut(annotation, "=")
+		annotations[key] = value
+	}
+	return annotations
 }

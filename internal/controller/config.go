@@ -49,8 +49,9 @@ type PrivateKey struct {
 // Component is a Deployment whose pods serve certificates.
 type Component struct {
 	Deployment string `json:"deployment"`
-	// Labels are those of the Secrets that auto mode makes.
+	// Labels and Annotations are those of the Secrets that auto mode makes.
 	Labels       map[string]string `json:"labels"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
 	Certificates []Certificate     `json:"certificates"`
 }
 

@@ -141,7 +141,7 @@ func (c *Controller) want(cert Certificate) secret.Want {
 
 func (c *Controller) store(component Component, cert Certificate) *secret.Store {
 	return &secret.Store{
-		Client: c.Client.Secrets(c.Config.Namespace), Namespace: c.Config.Namespace, Name: cert.Secret, Labels: component.Labels,
+		Client: c.Client.Secrets(c.Config.Namespace), Namespace: c.Config.Namespace, Name: cert.Secret, Labels: component.Labels, Annotations: component.Annotations,
 		Version: c.Version, FieldManager: fieldManager, Now: c.Now, Log: c.Log,
 	}
 }

@@ -46,6 +46,8 @@ type Store struct {
 	Name      string
 	// Labels are set on the Secret when it is written, besides LabelManagedBy.
 	Labels map[string]string
+	// Annotations are set on the Secret when it is written, besides the three that say what it holds.
+	Annotations map[string]string
 	// Version is the value of AnnotationVersion.
 	Version string
 	// FieldManager is the name that the API server records changes under.

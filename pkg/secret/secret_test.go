@@ -25,6 +25,7 @@ import (
 func TestEnsureCreatesAMissingSecret(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
+	s.Annotations = map[string]string{"example.com/contact": "llm@example.com, on call", secret.AnnotationVersion: "not this one"}
 	res := ensure(t, s, want)
 	assert.Equal(t, secret.Created, res.Outcome)
 	assert.Equal(t, "created", res.Reason)
@@ -33,6 +34,7 @@ func TestEnsureCreatesAMissingSecret(t *testing.T) {
 	assert.Equal(t, corev1.SecretTypeTLS, got.Type)
 	assert.Equal(t, map[string]string{"app.kubernetes.io/managed-by": "kthena-certgen", "app.kubernetes.io/component": "registry"}, got.Labels)
 	assert.Equal(t, map[string]string{
+		"example.com/contact":                      "llm@example.com, on call",
 		"certgen.kthena.volcano.sh/not-after":      now.Add(gen.DefaultValidity).Format(time.RFC3339),
 		"certgen.kthena.volcano.sh/ca-fingerprint": gen.Fingerprint(res.Report.CAs[0]),
 		"certgen.kthena.volcano.sh/version":        "v1.2.3",

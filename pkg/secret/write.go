@@ -118,6 +118,7 @@ func (e *ensurer) fill(s *corev1.Secret, b gen.Bundle) gen.Report {
 	if s.Annotations == nil {
 		s.Annotations = map[string]string{}
 	}
+	maps.Copy(s.Annotations, e.Annotations)
 	s.Annotations[AnnotationNotAfter] = report.NotAfter.UTC().Format(time.RFC3339)
 	s.Annotations[AnnotationCAFingerprint] = gen.Fingerprint(report.CAs[0])
 	s.Annotations[AnnotationVersion] = e.Version

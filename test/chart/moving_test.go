@@ -14,8 +14,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/internal/helm"
 	"github.com/volcano-sh/kthena-certgen/internal/probe"
 )
 
@@ -32,7 +34,7 @@ var ownValidating = []string{"kthena-controller-manager-validating-webhook", "kt
 func TestMovingFromKthenasOwnChartFailsNoRequestAndLosesNothing(t *testing.T) {
 	i := env.Prepare(t)
 	t.Cleanup(func() { forgetOwn(t) })
-	own := map[string]any{}
+	own := map[string]any{"downloader": map[string]any{"accessKey": "access", "secretKey": "secret"}}
 	for key, server := range map[string]string{"controllerManagerCA": ownManager, "routerCA": ownRouter} {
 		ca := i.CreateOwnSecret(t, server+"-webhook-certs", server+"-webhook."+i.Namespace+".svc")
 		own[key] = base64.StdEncoding.EncodeToString(ca)
@@ -40,16 +42,22 @@ func TestMovingFromKthenasOwnChartFailsNoRequestAndLosesNothing(t *testing.T) {
 	i.CreateOwnSecret(t, "kthena-router-tls", "llm.example.com")
 	before := tlsSecrets(t, i)
 	require.Len(t, before, 3)
-	_, err := i.Helm.Install(t.Context(), charttest.Release, filepath.Join("testdata", "kthena-own"), own, charttest.Wait)
+	_, err := i.Helm.Install(t.Context(), charttest.Release, filepath.Join("testdata", "kthena-own"), own, helm.ReleaseOptions{})
 	require.NoError(t, err)
+	service := giveAddress(t, i)
+	editConfig(t, i)
+	values := map[string]any{"networking": map[string]any{"kthenaRouter": map[string]any{
+		"service":             map[string]any{"type": string(corev1.ServiceTypeLoadBalancer)},
+		"routerConfiguration": map[string]any{"auth": map[string]any{"issuer": "https://issuer.example.com"}},
+	}}}
 
 	p := probe.Start(t.Context(), ownTargets(t, i), probeRate)
 	keepOwn(t, i)
 	orphan := metav1.DeletePropagationOrphan
 	require.NoError(t, env.Client.AppsV1().Deployments(i.Namespace).Delete(t.Context(), ownRouter, metav1.DeleteOptions{PropagationPolicy: &orphan}))
 	may := charttest.PerComponent(map[string]any{"webhook": map[string]any{"failurePolicy": "Ignore"}})
-	i.Upgrade(t, may)
-	i.Upgrade(t, nil)
+	i.Upgrade(t, charttest.Merged(values, may))
+	i.Upgrade(t, values)
 	removeOwn(t, i)
 	report := p.Stop()
 
@@ -67,6 +75,52 @@ func TestMovingFromKthenasOwnChartFailsNoRequestAndLosesNothing(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, s.ResourceVersion, after.ResourceVersion, "Secret %s is untouched", name)
 	}
+	downloader, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), "downloader-secrets", metav1.GetOptions{})
+	require.NoError(t, err, "models are downloaded with it")
+	assert.Equal(t, "secret", string(downloader.Data["secretKey"]))
+	moved := ownService(t, i)
+	assert.Equal(t, service.UID, moved.UID)
+	assert.Equal(t, service.Spec.Type, moved.Spec.Type, "a cloud takes the address of another type away")
+	assert.Equal(t, service.Status, moved.Status)
+	assert.Equal(t, service.Spec.ClusterIP, moved.Spec.ClusterIP)
+	assert.Equal(t, service.Spec.Ports[0].NodePort, moved.Spec.Ports[0].NodePort)
+	config, err := env.Client.CoreV1().ConfigMaps(i.Namespace).Get(t.Context(), "kthena-router-config", metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Contains(t, config.Data["routerConfiguration"], "issuer: https://issuer.example.com", "the user's authentication is on")
+	router, err := env.Client.AppsV1().Deployments(i.Namespace).Get(t.Context(), ownRouter, metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Contains(t, router.Spec.Template.Spec.Volumes, corev1.Volume{Name: "router-config", VolumeSource: corev1.VolumeSource{
+		ConfigMap: &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: config.Name}, DefaultMode: ptr.To[int32](0o644),
+			Items: []corev1.KeyToPath{{Key: "routerConfiguration", Path: "routerConfiguration.yaml"}},
+		},
+	}}, "and the router reads it")
+}
+
+// ownService is that of the router.
+func ownService(t *testing.T, i *charttest.Installation) *corev1.Service {
+	t.Helper()
+	service, err := env.Client.CoreV1().Services(i.Namespace).Get(t.Context(), ownRouter, metav1.GetOptions{})
+	require.NoError(t, err)
+	return service
+}
+
+// giveAddress is what a cloud does for the router's Service. Helm waits for it.
+func giveAddress(t *testing.T, i *charttest.Installation) *corev1.Service {
+	t.Helper()
+	service := ownService(t, i)
+	service.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "203.0.113.7"}}
+	service, err := env.Client.CoreV1().Services(i.Namespace).UpdateStatus(t.Context(), service, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	return service
+}
+
+// editConfig is what users of Kthena's chart do by hand: it has no value for what the router reads.
+func editConfig(t *testing.T, i *charttest.Installation) {
+	t.Helper()
+	patch := []byte(`{"data":{"routerConfiguration":"auth:\n  issuer: https://issuer.example.com\n"}}`)
+	_, err := env.Client.CoreV1().ConfigMaps(i.Namespace).Patch(t.Context(), "kthena-router-config", types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-edit"})
+	require.NoError(t, err)
 }
 
 // tlsSecrets are those with keys, by name.
@@ -109,6 +163,7 @@ func keepOwn(t *testing.T, i *charttest.Installation) {
 	patched(c.CoreV1().ServiceAccounts(i.Namespace).Patch(ctx, ownManager, merge, patch, o))
 	patched(c.CoreV1().Services(i.Namespace).Patch(ctx, ownManager+"-webhook", merge, patch, o))
 	patched(c.CoreV1().Services(i.Namespace).Patch(ctx, ownRouter+"-webhook", merge, patch, o))
+	patched(c.CoreV1().Secrets(i.Namespace).Patch(ctx, "downloader-secrets", merge, patch, o))
 	patched(c.RbacV1().ClusterRoles().Patch(ctx, ownManager, merge, patch, o))
 	patched(c.RbacV1().ClusterRoleBindings().Patch(ctx, ownManager, merge, patch, o))
 	patched(c.AdmissionregistrationV1().MutatingWebhookConfigurations().Patch(ctx, ownMutating, merge, patch, o))

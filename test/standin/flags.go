@@ -63,6 +63,7 @@ func addControllerManagerFlags(fs *pflag.FlagSet) func() ([]server, error) {
 	fs.Int("workers", 5, "ignored")
 	fs.Int("debug-port", 0, "ignored")
 	fs.Int("v", 0, "ignored")
+	fs.Int("autoscaling-sync-period-seconds", 0, "ignored; v1.0.0 does not know it")
 	controllers := fs.StringSlice("controllers", []string{"*"}, "controllers whose webhook paths to serve: modelserving, modelbooster, autoscaler; * is all")
 	enabled := fs.Bool("enable-webhook", true, "whether to serve the webhooks")
 	webhook := server{name: "webhook"}
@@ -94,6 +95,8 @@ func addRouterFlags(fs *pflag.FlagSet) func() ([]server, error) {
 	fs.Bool("enable-gateway-api", false, "ignored")
 	fs.Bool("enable-gateway-api-inference-extension", false, "ignored")
 	fs.Int("debug-port", 15000, "ignored")
+	fs.Int("metrics-port", 0, "ignored; v1.0.0 does not know it")
+	fs.Bool("expose-metrics-on-router-port", true, "ignored; v1.0.0 does not know it")
 	requests := server{name: "router", handler: routerHandler()}
 	fs.IntVar(&requests.port, "port", 8080, "port of /healthz and /readyz")
 	fs.StringVar(&requests.certFile, "tls-cert", "", "certificate of --port, which is plain HTTP without")

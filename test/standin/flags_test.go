@@ -33,14 +33,15 @@ func TestParse(t *testing.T) {
 			program: controllerManager,
 			args: []string{"--controllers=modelbooster,autoscaler", "--enable-webhook=true", "--port=9443", "--tls-cert-file=c", "--tls-private-key-file=k",
 				"--cert-secret-name=s", "--service-name=n", "--webhook-timeout=30", "--leader-elect=true", "--workers=5", "--kube-api-qps=20.5",
-				"--kube-api-burst=30", "--debug-port=0", "--v=4"},
+				"--kube-api-burst=30", "--debug-port=0", "--v=4", "--autoscaling-sync-period-seconds=5"},
 			want: []port{{"webhook", 9443, "c", "k"}},
 		},
 		"the router takes every flag of Kthena's": {
 			program: router,
 			args: []string{"--port=9080", "--tls-cert=rc", "--tls-key=rk", "--enable-webhook=true", "--webhook-port=9443", "--webhook-tls-cert-file=c",
 				"--webhook-tls-private-key-file=k", "--cert-secret-name=s", "--webhook-service-name=n", "--enable-gateway-api=false",
-				"--enable-gateway-api-inference-extension=false", "--debug-port=15000", "--kube-api-qps=20.5", "--kube-api-burst=30"},
+				"--enable-gateway-api-inference-extension=false", "--debug-port=15000", "--kube-api-qps=20.5", "--kube-api-burst=30",
+				"--metrics-port=9090", "--expose-metrics-on-router-port=false"},
 			want: []port{{"router", 9080, "rc", "rk"}, {"webhook", 9443, "c", "k"}},
 		},
 		"the controller-manager serves nothing without its webhooks": {

@@ -34,9 +34,7 @@ CEL that says whether two maps hold the same, whatever they hold under keys with
 
 {{/* Metadata of a policy or a binding. Takes: ctx, name. */}}
 {{- define "kthena.policy.metadata" -}}
-name: {{ .name }}
-labels:
-  {{- include "kthena.labels" (dict "ctx" .ctx "name" "kthena-certgen") | nindent 2 }}
+{{- include "kthena.metadata" (dict "ctx" .ctx "name" "kthena" "object" .name "clusterWide" true) }}
 {{- end }}
 
 {{/* Binding of a policy, which has its name: it holds in the whole cluster, for whom the policy matches. Takes: ctx, name. */}}
@@ -58,7 +56,7 @@ none. The controller has all. Takes: the root of the umbrella chart.
 {{- $accounts := dict }}
 {{- range $component := include "kthena.components" . | fromYamlArray }}
 {{- range $certificate := .certificates }}
-{{- range $account := list $component.deployment "kthena-certgen" }}
+{{- range $account := list $component.account "kthena-certgen" }}
 {{- $names := get $accounts $account | default list }}
 {{- $_ := set $accounts $account (concat $names (list $certificate.secretName (print $certificate.secretName "-auto"))) }}
 {{- end }}

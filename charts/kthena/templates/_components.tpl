@@ -3,6 +3,7 @@ What the release consists of, as YAML: a list of the components that are install
 templates know them from. Each has
 
   deployment     name of its Deployment
+  account        name of its ServiceAccount
   admits         the kinds of objects that its webhooks check, in words
   kinds          the same for the API: group and resources
   webhook        whether it serves its webhooks
@@ -17,6 +18,7 @@ Takes: the root of the umbrella chart.
 {{- if .Values.registry.enabled }}
 {{- $registry := .Values.registry.controllerManager }}
 - deployment: kthena-registry
+  account: {{ include "kthena.serviceAccount.name" (dict "name" "kthena-registry" "values" $registry) }}
   admits: ModelBooster and AutoscalingPolicy
   kinds:
     group: workload.serving.volcano.sh
@@ -36,6 +38,7 @@ Takes: the root of the umbrella chart.
 {{- if .Values.workload.enabled }}
 {{- $workload := .Values.workload.controllerManager }}
 - deployment: kthena-workload
+  account: {{ include "kthena.serviceAccount.name" (dict "name" "kthena-workload" "values" $workload) }}
   admits: ModelServing
   kinds:
     group: workload.serving.volcano.sh
@@ -54,6 +57,7 @@ Takes: the root of the umbrella chart.
 {{- if and .Values.networking.enabled .Values.networking.kthenaRouter.enabled }}
 {{- $router := .Values.networking.kthenaRouter }}
 - deployment: kthena-router
+  account: {{ include "kthena.serviceAccount.name" (dict "name" "kthena-router" "values" $router) }}
   admits: ModelRoute and ModelServer
   kinds:
     group: networking.serving.volcano.sh
@@ -72,7 +76,7 @@ Takes: the root of the umbrella chart.
     - service: kthena-router
       port: http
       {{- include "kthena.component.secret" (dict "ctx" $ "path" "networking.kthenaRouter.tls" "tls" $router.tls) | nindent 6 }}
-      dnsNames: {{ include "kthena.router.dnsNames" (dict "ctx" $ "values" $router) | splitList "\n" | toJson }}
+      dnsNames: {{ include "kthena.router.dnsNames" (dict "ctx" $ "name" "kthena-router" "values" $router) | splitList "\n" | toJson }}
     {{- end }}
 {{- end }}
 {{- end }}

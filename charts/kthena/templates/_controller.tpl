@@ -38,6 +38,13 @@ components:
       app.kubernetes.io/part-of: kthena
       app.kubernetes.io/component: {{ .deployment }}
       app.kubernetes.io/instance: {{ $.Release.Name | quote }}
+      {{- with $.Values.global.commonLabels }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+    {{- with $.Values.global.commonAnnotations }}
+    annotations:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
     certificates:
       {{- range .certificates }}
       - service: {{ .service }}

@@ -11,13 +11,11 @@ certgen.kthena.volcano.sh/webhooks
 Item of initContainers that makes sure of a certificate in auto mode: it ensures the Secret, puts its CA into the webhook
 configurations and writes the files. Its settings are arguments, so that they are seen in the pod.
 Takes: component and, beside it,
-  container   name of the container
-  secret      name of the Secret in the values
-  dnsNames    list of DNS names
-  validating  list of ValidatingWebhookConfigurations
-  mutating    list of MutatingWebhookConfigurations
-  volume      name of the volume for the files
-  webhooks    the rendered entries of all these configurations
+  container  name of the container
+  secret     name of the Secret in the values
+  dnsNames   list of DNS names
+  webhooks   kinds (mutating, validating) of the component's webhook configurations, if they are to trust the certificate
+  volume     name of the volume for the files
 */}}
 {{- define "kthena.certgen.container" -}}
 {{- $certgen := .ctx.Values.global.certgen -}}
@@ -31,14 +29,11 @@ Takes: component and, beside it,
     {{- range .dnsNames }}
     - --dns-name={{ . }}
     {{- end }}
-    {{- range .mutating }}
-    - --mutating-webhook-configuration={{ . }}
+    {{- range .webhooks }}
+    - --{{ . }}-webhook-configuration={{ include "kthena.webhook.configuration" (dict "ctx" $.ctx "kind" .) }}
     {{- end }}
-    {{- range .validating }}
-    - --validating-webhook-configuration={{ . }}
-    {{- end }}
-    {{- if or .mutating .validating }}
-    - --await-annotation={{ include "kthena.certgen.annotation" . }}={{ sha256sum .webhooks }}
+    {{- if .webhooks }}
+    - --await-annotation={{ include "kthena.certgen.annotation" . }}={{ include "kthena.webhook.checksum" . }}
     {{- end }}
     - --output-dir=/certs
     - --validity={{ $certgen.validity }}
@@ -49,6 +44,16 @@ Takes: component and, beside it,
     - --label=app.kubernetes.io/part-of=kthena
     - --label=app.kubernetes.io/component={{ .name }}
     - --label=app.kubernetes.io/instance={{ .ctx.Release.Name }}
+    {{- range $key, $value := .ctx.Values.global.commonLabels }}
+    - {{ printf "--label=%s=%s" $key $value | quote }}
+    {{- end }}
+    {{- range $key, $value := .ctx.Values.global.commonAnnotations }}
+    - {{ printf "--annotation=%s=%s" $key $value | quote }}
+    {{- end }}
+  {{- with $certgen.extraEnv }}
+  env:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   resources:
     {{- toYaml $certgen.resources | nindent 4 }}
   securityContext:
@@ -64,8 +69,7 @@ Takes: component and, beside it,
 {{- end }}
 
 {{/*
-Item of initContainers for the webhook's certificate. Takes: component, with validating and mutating (lists of names) and
-webhooks (the rendered entries) beside it.
+Item of initContainers for the webhook's certificate. Takes: component, with webhooks (kinds of its webhook configurations) beside it.
 */}}
 {{- define "kthena.certgen.webhook" -}}
 {{- $dnsNames := include "kthena.dnsNames" (dict "ctx" .ctx "service" (include "kthena.webhook.service" .ctx)) | splitList "\n" }}
@@ -93,21 +97,14 @@ Takes: secrets, the list of their names.
 {{- end }}
 
 {{/*
-Rules for the webhook configurations whose CA certgen keeps. Takes: validating and mutating, lists of names.
+Rules for the webhook configurations whose CA certgen keeps. Takes: ctx, and webhooks, the kinds of the subchart's configurations.
 */}}
 {{- define "kthena.certgen.webhookRules" -}}
-{{- with .mutating -}}
+{{- range .webhooks }}
 - apiGroups: [admissionregistration.k8s.io]
-  resources: [mutatingwebhookconfigurations]
+  resources: [{{ . }}webhookconfigurations]
   resourceNames:
-    {{- toYaml . | nindent 4 }}
-  verbs: [get, patch]
-{{ end }}
-{{- with .validating -}}
-- apiGroups: [admissionregistration.k8s.io]
-  resources: [validatingwebhookconfigurations]
-  resourceNames:
-    {{- toYaml . | nindent 4 }}
+    - {{ include "kthena.webhook.configuration" (dict "ctx" $.ctx "kind" .) }}
   verbs: [get, patch]
 {{- end }}
 {{- end }}

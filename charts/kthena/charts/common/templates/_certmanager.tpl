@@ -19,17 +19,19 @@ Takes: component and, beside it,
 apiVersion: cert-manager.io/v1
 kind: Certificate
 metadata:
-  name: {{ .certificate }}-cert
-  namespace: {{ .ctx.Release.Namespace }}
-  labels:
-    {{- include "kthena.labels" . | nindent 4 }}
+  {{- include "kthena.metadata" (merge (dict "object" (print .certificate "-cert")) .) | nindent 2 }}
 spec:
-  secretName: {{ .secret }}
+  secretName: {{ .secret | toYaml }}
+  {{- with include "kthena.certmanager.secretTemplate" .ctx }}
+  {{- . | nindent 2 }}
+  {{- end }}
   # The names alone: a common name could not hold more than 64 characters.
   dnsNames:
     {{- toYaml .dnsNames | nindent 4 }}
   duration: {{ $certManager.duration }}
+  {{- if include "kthena.seconds" $certManager.renewBefore | int64 }}
   renewBefore: {{ $certManager.renewBefore }}
+  {{- end }}
   usages:
     - digital signature
     - key encipherment
@@ -44,7 +46,7 @@ spec:
   issuerRef:
     group: {{ $issuer.group | default "cert-manager.io" }}
     kind: {{ $issuer.kind | default "Issuer" }}
-    name: {{ $issuer.name }}
+    name: {{ $issuer.name | toYaml }}
 {{- end }}
 {{- end }}
 
@@ -53,22 +55,19 @@ spec:
 apiVersion: cert-manager.io/v1
 kind: Issuer
 metadata:
-  name: {{ .certificate }}-issuer
-  namespace: {{ .ctx.Release.Namespace }}
-  labels:
-    {{- include "kthena.labels" . | nindent 4 }}
+  {{- include "kthena.metadata" (merge (dict "object" (print .certificate "-issuer")) .) | nindent 2 }}
 spec:
   selfSigned: {}
 ---
 apiVersion: cert-manager.io/v1
 kind: Certificate
 metadata:
-  name: {{ .certificate }}-ca
-  namespace: {{ .ctx.Release.Namespace }}
-  labels:
-    {{- include "kthena.labels" . | nindent 4 }}
+  {{- include "kthena.metadata" (merge (dict "object" (print .certificate "-ca")) .) | nindent 2 }}
 spec:
   secretName: {{ .certificate }}-ca
+  {{- with include "kthena.certmanager.secretTemplate" .ctx }}
+  {{- . | nindent 2 }}
+  {{- end }}
   isCA: true
   commonName: {{ .certificate }}-ca
   duration: 87600h
@@ -88,10 +87,7 @@ spec:
 apiVersion: cert-manager.io/v1
 kind: Issuer
 metadata:
-  name: {{ .certificate }}-ca-issuer
-  namespace: {{ .ctx.Release.Namespace }}
-  labels:
-    {{- include "kthena.labels" . | nindent 4 }}
+  {{- include "kthena.metadata" (merge (dict "object" (print .certificate "-ca-issuer")) .) | nindent 2 }}
 spec:
   ca:
     secretName: {{ .certificate }}-ca
@@ -101,4 +97,19 @@ spec:
 {{- define "kthena.certmanager.webhook" -}}
 {{- $dnsNames := include "kthena.dnsNames" (dict "ctx" .ctx "service" (include "kthena.webhook.service" .ctx)) | splitList "\n" }}
 {{- include "kthena.certmanager.manifests" (merge (dict "certificate" (include "kthena.webhook.certificate" .ctx) "secret" .values.webhook.tls.secretName "dnsNames" $dnsNames) .) }}
+{{- end }}
+
+{{/* What cert-manager writes on a Secret besides the certificate. Takes: ctx. */}}
+{{- define "kthena.certmanager.secretTemplate" -}}
+{{- $common := dict }}
+{{- with .Values.global.commonLabels }}
+{{- $common = merge $common (dict "labels" .) }}
+{{- end }}
+{{- with .Values.global.commonAnnotations }}
+{{- $common = merge $common (dict "annotations" .) }}
+{{- end }}
+{{- with $common -}}
+secretTemplate:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}

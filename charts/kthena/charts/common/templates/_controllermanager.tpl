@@ -1,50 +1,135 @@
 {{/*
-What kthena-controller-manager v1.0.0 may do in the whole cluster. It is one list for all of its controllers, because the
-program opens most of its watches whichever of them it runs. Takes: nothing.
+Deployment of a controller-manager. Takes: component and, beside it,
+  controllers  which controllers it runs, as the flag has it
+  config       the data of the ConfigMap that they read, if they do
+  webhooks     kinds (mutating, validating) of its webhook configurations
 */}}
-{{- define "kthena.controllerManager.rules" -}}
-- apiGroups: [networking.serving.volcano.sh]
-  resources: [modelservers, modelroutes]
-  verbs: [create, delete, get, list, patch, update, watch]
-- apiGroups: [workload.serving.volcano.sh]
-  resources: [autoscalingpolicies, modelservings, modelboosters]
-  verbs: [create, delete, get, list, patch, update, watch]
-- apiGroups: [workload.serving.volcano.sh]
-  resources: [autoscalingpolicies/status, modelservings/status, modelboosters/status]
-  verbs: [get, patch, update]
-- apiGroups: [apiextensions.k8s.io]
-  resources: [customresourcedefinitions]
-  verbs: [get, list, watch]
-- apiGroups: [""]
-  resources: [pods]
-  verbs: [create, delete, deletecollection, get, list, watch]
-- apiGroups: [""]
-  resources: [services]
-  verbs: [create, delete, get, list, watch]
-- apiGroups: [""]
-  resources: [events]
-  verbs: [create, patch, update]
-- apiGroups: [apps]
-  resources: [controllerrevisions]
-  verbs: [create, delete, get, list, update]
-- apiGroups: [scheduling.volcano.sh]
-  resources: [podgroups]
-  verbs: [create, delete, get, list, update, watch]
-- apiGroups: [leaderworkerset.x-k8s.io]
-  resources: [leaderworkersets, leaderworkersets/status]
-  verbs: [get, list, update, watch]
+{{- define "kthena.controllerManager.deployment" -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  {{- $annotations := merge (include "kthena.controller.annotations" . | fromYaml) (.values.deploymentAnnotations | default dict) }}
+  {{- include "kthena.metadata" (merge (dict "annotations" $annotations) .) | nindent 2 }}
+spec:
+  {{- include "kthena.deployment.settings" . | nindent 2 }}
+  template:
+    metadata:
+      labels:
+        {{- include "kthena.podLabels" . | nindent 8 }}
+      {{- with include "kthena.podAnnotations" . }}
+      annotations:
+        {{- . | nindent 8 }}
+      {{- end }}
+    spec:
+      {{- include "kthena.pod.settings" . | nindent 6 }}
+      {{- if and .values.webhook.enabled (include "kthena.certgen.enabled" .ctx) }}
+      initContainers:
+        {{- include "kthena.certgen.webhook" . | nindent 8 }}
+      {{- end }}
+      containers:
+        {{- include "kthena.controllerManager.container" . | nindent 8 }}
+      {{- if or .values.webhook.enabled .values.extraVolumes }}
+      volumes:
+        {{- if .values.webhook.enabled }}
+        {{- include "kthena.certificate.volume" (merge (dict "volume" "webhook-certs" "secret" .values.webhook.tls.secretName) .) | nindent 8 }}
+        {{- end }}
+        {{- with .values.extraVolumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- end }}
 {{- end }}
 
-{{/*
-Rules for the lease by which replicas of the controller-manager elect the one that reconciles. The program fixes its name
-and takes the pod's namespace. Takes: nothing.
-*/}}
-{{- define "kthena.controllerManager.leaseRules" -}}
-- apiGroups: [coordination.k8s.io]
-  resources: [leases]
-  verbs: [create]
-- apiGroups: [coordination.k8s.io]
-  resources: [leases]
-  resourceNames: [lease.kthena.controller-manager]
-  verbs: [get, update]
+{{/* The container of a controller-manager. Takes: as kthena.controllerManager.deployment. */}}
+{{- define "kthena.controllerManager.container" -}}
+{{- $webhook := .values.webhook -}}
+- name: controller-manager
+  image: {{ include "kthena.component.image" . }}
+  imagePullPolicy: {{ .values.image.pullPolicy }}
+  args:
+    {{- include "kthena.controllerManager.args" . | nindent 4 }}
+  env:
+    - name: POD_NAMESPACE
+      valueFrom:
+        fieldRef:
+          fieldPath: metadata.namespace
+    {{- with .values.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .values.envFrom }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  resources:
+    {{- toYaml .values.resources | nindent 4 }}
+  securityContext:
+    {{- include "kthena.container.securityContext" . | nindent 4 }}
+  {{- if $webhook.enabled }}
+  ports:
+    - name: webhook
+      containerPort: {{ $webhook.port }}
+      protocol: TCP
+  {{- include "kthena.controllerManager.probes" . | nindent 2 }}
+  {{- with include "kthena.pod.drain" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- end }}
+  {{- if or $webhook.enabled .values.extraVolumeMounts }}
+  volumeMounts:
+    {{- if $webhook.enabled }}
+    - name: webhook-certs
+      mountPath: /etc/tls
+      readOnly: true
+    {{- end }}
+    {{- with .values.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+{{- end }}
+
+{{/* Probes of a controller-manager, whose only server is the webhook's. Takes: component. */}}
+{{- define "kthena.controllerManager.probes" -}}
+startupProbe:
+  httpGet:
+    path: /healthz
+    port: webhook
+    scheme: HTTPS
+  {{- toYaml .values.probes.startup | nindent 2 }}
+readinessProbe:
+  httpGet:
+    path: /healthz
+    port: webhook
+    scheme: HTTPS
+  {{- toYaml .values.probes.readiness | nindent 2 }}
+livenessProbe:
+  httpGet:
+    path: /healthz
+    port: webhook
+    scheme: HTTPS
+  {{- toYaml .values.probes.liveness | nindent 2 }}
+{{- end }}
+
+{{/* Arguments of a controller-manager. Takes: as kthena.controllerManager.deployment. */}}
+{{- define "kthena.controllerManager.args" -}}
+{{- $webhook := .values.webhook -}}
+- --controllers={{ .controllers }}
+- --leader-elect={{ include "kthena.several" .values | eq "true" }}
+- --kube-api-qps={{ .values.kubeAPIQPS }}
+- --kube-api-burst={{ .values.kubeAPIBurst }}
+- --v={{ .values.logVerbosity }}
+- --debug-port={{ .values.debugPort }}
+{{- with .autoscalingSyncPeriodSeconds }}
+- --autoscaling-sync-period-seconds={{ . }}
+{{- end }}
+- --enable-webhook={{ $webhook.enabled }}
+{{- if $webhook.enabled }}
+- --port={{ $webhook.port }}
+- --tls-cert-file=/etc/tls/tls.crt
+- --tls-private-key-file=/etc/tls/tls.key
+- --service-name={{ include "kthena.webhook.service" .ctx }}
+# The program may not read this Secret, so it serves the files and changes nothing.
+- --cert-secret-name={{ $webhook.tls.secretName }}
+{{- end }}
+{{- with .values.extraArgs }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}

@@ -4,16 +4,33 @@ Names that more than one object has to agree on. A define takes one of two thing
   ctx        the root of the subchart, `$`
   component  a dict of ctx, name (of the Deployment, such as kthena-registry) and values (the part of the subchart's values
              that describes it)
+
+Names are written by `toYaml`, which quotes those that YAML would take for a number, such as 123.
 */}}
+
+{{/* Name of the subchart's Deployment and of most that belongs to it. Takes: ctx. */}}
+{{- define "kthena.component.name" -}}
+kthena-{{ eq .Chart.Name "networking" | ternary "router" .Chart.Name }}
+{{- end }}
 
 {{/* Name of the webhook's Service. Takes: ctx. */}}
 {{- define "kthena.webhook.service" -}}
 {{ .Chart.Name }}-webhook
 {{- end }}
 
+{{/* Name of a webhook configuration. Takes: ctx, and kind, mutating or validating. */}}
+{{- define "kthena.webhook.configuration" -}}
+kthena-{{ .ctx.Chart.Name }}-{{ .kind }}-webhook
+{{- end }}
+
 {{/* First part of the names of the webhook's Issuers and Certificates. Takes: ctx. */}}
 {{- define "kthena.webhook.certificate" -}}
 {{ .Chart.Name }}-webhook
+{{- end }}
+
+{{/* Name of the component's ServiceAccount. Takes: component. */}}
+{{- define "kthena.serviceAccount.name" -}}
+{{ dig "serviceAccount" "name" "" (.values | default dict) | default .name | toYaml }}
 {{- end }}
 
 {{/*

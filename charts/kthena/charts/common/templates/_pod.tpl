@@ -1,11 +1,41 @@
-{{/* Pull secrets, and where the component's pods may run. Takes: component. */}}
-{{- define "kthena.pod.placement" -}}
+{{/* "true" when the component may have more than one pod at a time, besides during a rolling update. Takes: the component's values. */}}
+{{- define "kthena.several" -}}
+{{- if or .autoscaling.enabled (kindIs "invalid" .replicas) (gt (int .replicas) 1) }}true{{ end }}
+{{- end }}
+
+{{/*
+The part of a Deployment's spec before the pod. Without a number of replicas the API server keeps the one that an autoscaler has set.
+Takes: component.
+*/}}
+{{- define "kthena.deployment.settings" -}}
+{{- if not (or .values.autoscaling.enabled (kindIs "invalid" .values.replicas)) -}}
+replicas: {{ .values.replicas }}
+{{ end -}}
+# A new pod is ready before an old one goes: an admission webhook must never be without an endpoint.
+strategy:
+  type: RollingUpdate
+  rollingUpdate:
+    maxSurge: 1
+    maxUnavailable: 0
+selector:
+  matchLabels:
+    {{- include "kthena.selectorLabels" . | nindent 4 }}
+{{- end }}
+
+{{/*
+The part of a pod's spec that is the same for all components. `podSpec` comes last and holds none of these fields: kthena.validate.pod
+sees to that. Takes: component.
+*/}}
+{{- define "kthena.pod.settings" -}}
+serviceAccountName: {{ include "kthena.serviceAccount.name" . }}
+securityContext:
+  {{- include "kthena.pod.securityContext" . | nindent 2 }}
 {{- with .ctx.Values.global.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ toYaml . }}
 {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector:
@@ -14,6 +44,18 @@ nodeSelector:
 {{- with .values.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
+{{- else }}
+{{- if include "kthena.several" .values }}
+affinity:
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- include "kthena.selectorLabels" . | nindent 14 }}
+{{- end }}
 {{- end }}
 {{- with .values.tolerations }}
 tolerations:
@@ -23,72 +65,38 @@ tolerations:
 topologySpreadConstraints:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+terminationGracePeriodSeconds: {{ .values.terminationGracePeriodSeconds | default (add .values.preStopSeconds 30) }}
+{{- with .values.podSpec }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/*
-Security context of a pod. All images run as 65532; as the group of the volumes it lets the server read what the init
-container, or the kubelet, has written. Takes: nothing.
+Security context of a pod: that of the component, or of the pods that run certgen alone. All images run as 65532; as the group of the
+volumes it lets the server read what the init container, or the kubelet, has written. OpenShift gives each namespace a range of its own
+for these numbers, and refuses a pod that names others. Takes: component, or ctx.
 */}}
 {{- define "kthena.pod.securityContext" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-seccompProfile:
-  type: RuntimeDefault
+{{- $root := .ctx | default . }}
+{{- $own := dig "podSecurityContext" $root.Values.global.certgen.podSecurityContext (.values | default dict) | default dict }}
+{{- toYaml (ternary (omit $own "runAsUser" "runAsGroup" "fsGroup") $own $root.Values.global.openshift) }}
 {{- end }}
 
-{{/* Security context of a container. Takes: nothing. */}}
+{{/* Security context of a container: as kthena.pod.securityContext. */}}
 {{- define "kthena.container.securityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop:
-    - ALL
-{{- end }}
-
-{{/*
-Pod annotations: the user's, and a checksum of the webhook entries. An upgrade that adds an entry then replaces the pods,
-and the new ones give the entry its CA. Takes: component, with webhooks (the rendered entries) beside it.
-*/}}
-{{- define "kthena.podAnnotations" -}}
-{{- $own := dict }}
-{{- with .webhooks }}
-{{- $_ := set $own "checksum/webhooks" (sha256sum .) }}
-{{- end }}
-{{- with merge $own .values.podAnnotations }}
-{{- toYaml . }}
-{{- end }}
-{{- end }}
-
-{{/*
-Probes with the periods of all components: a start may take a minute, readiness gives up after 4 s and liveness, which
-restarts the container, after 30 s. Takes: startup, liveness and readiness, what each of them checks.
-*/}}
-{{- define "kthena.pod.probes" -}}
-startupProbe:
-  {{- toYaml .startup | nindent 2 }}
-  periodSeconds: 1
-  timeoutSeconds: 2
-  failureThreshold: 60
-readinessProbe:
-  {{- toYaml .readiness | nindent 2 }}
-  periodSeconds: 2
-  timeoutSeconds: 2
-  failureThreshold: 2
-livenessProbe:
-  {{- toYaml .liveness | nindent 2 }}
-  periodSeconds: 10
-  timeoutSeconds: 5
-  failureThreshold: 3
+{{- $root := .ctx | default . }}
+{{- dig "securityContext" $root.Values.global.certgen.securityContext (.values | default dict) | default dict | toYaml }}
 {{- end }}
 
 {{/*
 Lifecycle of a container that serves: it goes on serving until every node and API server has stopped sending to it. The
-kubelet sleeps, because the image has no shell. Takes: nothing.
+kubelet sleeps, because the image has no shell. Takes: component.
 */}}
 {{- define "kthena.pod.drain" -}}
-preStop:
-  sleep:
-    seconds: 5
+{{- with .values.preStopSeconds -}}
+lifecycle:
+  preStop:
+    sleep:
+      seconds: {{ . }}
+{{- end }}
 {{- end }}

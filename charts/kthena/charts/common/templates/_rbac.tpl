@@ -1,12 +1,12 @@
-{{/* ServiceAccount of the component. Takes: component. */}}
+{{/* ServiceAccount of the component, unless it has one of the user's. Takes: component. */}}
 {{- define "kthena.serviceAccount" -}}
+{{- $account := dig "serviceAccount" dict (.values | default dict) }}
+{{- if dig "create" true $account -}}
 apiVersion: v1
 kind: ServiceAccount
 metadata:
-  name: {{ .name }}
-  namespace: {{ .ctx.Release.Namespace }}
-  labels:
-    {{- include "kthena.labels" . | nindent 4 }}
+  {{- include "kthena.metadata" (merge (dict "object" $account.name "annotations" $account.annotations) .) | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/*
@@ -17,18 +17,13 @@ Takes: component, with kind (Role or ClusterRole) beside it.
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ .kind }}Binding
 metadata:
-  name: {{ .name }}
-  {{- if eq .kind "Role" }}
-  namespace: {{ .ctx.Release.Namespace }}
-  {{- end }}
-  labels:
-    {{- include "kthena.labels" . | nindent 4 }}
+  {{- include "kthena.metadata" (merge (dict "clusterWide" (eq .kind "ClusterRole")) .) | nindent 2 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: {{ .kind }}
   name: {{ .name }}
 subjects:
   - kind: ServiceAccount
-    name: {{ .name }}
-    namespace: {{ .ctx.Release.Namespace }}
+    name: {{ include "kthena.serviceAccount.name" . }}
+    namespace: {{ .ctx.Release.Namespace | toYaml }}
 {{- end }}

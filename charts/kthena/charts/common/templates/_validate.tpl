@@ -4,6 +4,7 @@ Stops the render at a combination of values that cannot work, with one line that
   ctx     the root of a subchart
   path    where the component's values are, such as registry.controllerManager
   values  the component's values
+  moved   values of Kthena's own chart, see kthena.validate.moved
 */}}
 {{- define "kthena.validate" -}}
 {{- $mode := .ctx.Values.global.certManagementMode }}
@@ -23,6 +24,8 @@ Stops the render at a combination of values that cannot work, with one line that
 {{- if and (eq $mode "cert-manager") (or .values.webhook.enabled (dig "tls" "enabled" false .values)) }}
 {{- include "kthena.validate.certManager" .ctx }}
 {{- end }}
+{{- include "kthena.validate.moved" . }}
+{{- include "kthena.validate.pod" . }}
 {{- end }}
 
 {{/*
@@ -66,6 +69,9 @@ cluster: Helm's own list without one has groups and versions but no kinds. Takes
 {{- $issuerRef := .Values.global.certManager.issuerRef }}
 {{- if and (not $issuerRef.name) (or $issuerRef.kind $issuerRef.group) }}
 {{- fail "ERROR: global.certManager.issuerRef has a kind or group but no name: set global.certManager.issuerRef.name, or leave all of it empty for issuers of the chart's own" }}
+{{- end }}
+{{- if and (has $issuerRef.group (list "" "cert-manager.io")) (not (has $issuerRef.kind (list "" "Issuer" "ClusterIssuer"))) }}
+{{- fail (printf "ERROR: global.certManager.issuerRef.kind is %s: Issuer and ClusterIssuer are the kinds of cert-manager.io" $issuerRef.kind) }}
 {{- end }}
 {{- if and (.Capabilities.APIVersions.Has "apps/v1/Deployment") (not (.Capabilities.APIVersions.Has "cert-manager.io/v1")) }}
 {{- fail "ERROR: the cluster does not serve cert-manager.io/v1: install cert-manager first, or set global.certManagementMode to auto" }}

@@ -3,10 +3,7 @@
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ include "kthena.webhook.service" .ctx }}
-  namespace: {{ .ctx.Release.Namespace }}
-  labels:
-    {{- include "kthena.labels" . | nindent 4 }}
+  {{- include "kthena.metadata" (merge (dict "object" (include "kthena.webhook.service" .ctx)) .) | nindent 2 }}
 spec:
   selector:
     {{- include "kthena.selectorLabels" . | nindent 4 }}
@@ -23,47 +20,59 @@ spec:
 {{- end }}
 
 {{/*
-The part of a webhook entry that is the same in all: whom the API server calls, and what it does when that fails. There
+The part of a webhook entry that is the same in all: whom the API server calls, when, and what it does when that fails. There
 is a caBundle in manual mode alone: in the others it belongs to certgen or cert-manager, and an empty one would take it
 away at every upgrade.
-Takes: component, with path beside it.
+Takes: component, with path beside it, and reinvocationPolicy if the webhook mutates.
 */}}
 {{- define "kthena.webhook.settings" -}}
+{{- $webhook := .values.webhook -}}
 admissionReviewVersions: [v1]
 clientConfig:
   service:
     name: {{ include "kthena.webhook.service" .ctx }}
-    namespace: {{ .ctx.Release.Namespace }}
+    namespace: {{ .ctx.Release.Namespace | toYaml }}
     path: {{ .path }}
     port: 443
   {{- if eq .ctx.Values.global.certManagementMode "manual" }}
   caBundle: {{ include "kthena.webhook.caBundle" . }}
   {{- end }}
-failurePolicy: {{ .values.webhook.failurePolicy }}
+failurePolicy: {{ $webhook.failurePolicy }}
 matchPolicy: Equivalent
+{{- with .reinvocationPolicy }}
+reinvocationPolicy: {{ . }}
+{{- end }}
 sideEffects: None
-timeoutSeconds: {{ .values.webhook.timeoutSeconds }}
+timeoutSeconds: {{ $webhook.timeoutSeconds }}
+{{- with $webhook.namespaceSelector }}
+namespaceSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $webhook.objectSelector }}
+objectSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $webhook.matchConditions }}
+matchConditions:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/*
-Metadata of a webhook configuration. Takes: component, with configuration (the object's name) and webhooks (the rendered entries
-of all configurations of the component) beside it.
+Checksum of all webhook entries of the component, which the subchart's define kthena.<its name>.webhooks renders. Takes: component.
 */}}
-{{- define "kthena.webhook.metadata" -}}
-name: {{ .configuration }}
-{{- if eq .ctx.Values.global.certManagementMode "cert-manager" }}
-annotations:
-  cert-manager.io/inject-ca-from: {{ .ctx.Release.Namespace }}/{{ include "kthena.webhook.certificate" .ctx }}-cert
-{{- else if eq .ctx.Values.global.certManagementMode "auto" }}
-annotations:
-  {{ include "kthena.certgen.annotation" . }}: {{ sha256sum .webhooks }}
-{{- end }}
-labels:
-  {{- include "kthena.labels" . | nindent 2 }}
+{{- define "kthena.webhook.checksum" -}}
+{{ include (printf "kthena.%s.webhooks" .ctx.Chart.Name) . | sha256sum }}
 {{- end }}
 
-{{/* Probes of a program whose only server is the webhook's. Takes: nothing. */}}
-{{- define "kthena.webhook.probes" -}}
-{{- $check := dict "httpGet" (dict "path" "/healthz" "port" "webhook" "scheme" "HTTPS") }}
-{{- include "kthena.pod.probes" (dict "startup" $check "liveness" $check "readiness" $check) }}
+{{/* Metadata of a webhook configuration. Takes: component, with kind (mutating or validating) beside it. */}}
+{{- define "kthena.webhook.metadata" -}}
+{{- $own := dict }}
+{{- if eq .ctx.Values.global.certManagementMode "cert-manager" }}
+{{- $own = dict "cert-manager.io/inject-ca-from" (printf "%s/%s-cert" .ctx.Release.Namespace (include "kthena.webhook.certificate" .ctx)) }}
+{{- else if eq .ctx.Values.global.certManagementMode "auto" }}
+{{- $own = dict (include "kthena.certgen.annotation" .) (include "kthena.webhook.checksum" .) }}
+{{- end }}
+{{- $annotations := merge $own (.values.webhook.annotations | default dict) }}
+{{- include "kthena.metadata" (merge (dict "object" (include "kthena.webhook.configuration" .) "clusterWide" true "annotations" $annotations) .) }}
 {{- end }}

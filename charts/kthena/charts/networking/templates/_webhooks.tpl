@@ -16,4 +16,14 @@
       resources: [modelservers]
       operations: [CREATE, UPDATE]
       scope: Namespaced
+{{- if .values.externalModelProvider.enabled }}
+- name: validate-externalmodelprovider.networking.serving.volcano.sh
+  {{- include "kthena.webhook.settings" (merge (dict "path" "/validate/externalmodelprovider") .) | nindent 2 }}
+  rules:
+    - apiGroups: [networking.serving.volcano.sh]
+      apiVersions: [v1alpha1]
+      resources: [externalmodelproviders]
+      operations: [CREATE, UPDATE]
+      scope: Namespaced
+{{- end }}
 {{- end }}

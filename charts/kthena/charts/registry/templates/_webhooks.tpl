@@ -1,7 +1,7 @@
 {{/* Entries of kthena-registry-mutating-webhook. Takes: component. */}}
 {{- define "kthena.registry.mutatingWebhooks" -}}
 - name: mutate-modelbooster.workload.serving.volcano.sh
-  {{- include "kthena.webhook.settings" (merge (dict "path" "/mutate/modelbooster") .) | nindent 2 }}
+  {{- include "kthena.webhook.settings" (merge (dict "path" "/mutate/modelbooster" "reinvocationPolicy" .values.webhook.reinvocationPolicy) .) | nindent 2 }}
   rules:
     - apiGroups: [workload.serving.volcano.sh]
       apiVersions: [v1alpha1]
@@ -9,7 +9,7 @@
       operations: [CREATE, UPDATE]
       scope: Namespaced
 - name: mutate-autoscalingpolicy.workload.serving.volcano.sh
-  {{- include "kthena.webhook.settings" (merge (dict "path" "/mutate/autoscalingpolicy") .) | nindent 2 }}
+  {{- include "kthena.webhook.settings" (merge (dict "path" "/mutate/autoscalingpolicy" "reinvocationPolicy" .values.webhook.reinvocationPolicy) .) | nindent 2 }}
   rules:
     - apiGroups: [workload.serving.volcano.sh]
       apiVersions: [v1alpha1]
