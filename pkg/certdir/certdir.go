@@ -132,7 +132,7 @@ func swap(dir string, files map[string][]byte, now time.Time) (string, error) {
 	if err := os.Chmod(fresh, dirMode); err != nil {
 		return "", fmt.Errorf("setting the mode of the new folder: %w", err)
 	}
-	if err := syncDir(fresh); err != nil {
+	if err := durable.SyncDir(fresh); err != nil {
 		return "", err
 	}
 	name := filepath.Base(fresh)
@@ -143,7 +143,7 @@ func swap(dir string, files map[string][]byte, now time.Time) (string, error) {
 	if err := os.Rename(next, filepath.Join(dir, dataLink)); err != nil {
 		return "", fmt.Errorf("switching to the new files: %w", err)
 	}
-	return name, syncDir(dir)
+	return name, durable.SyncDir(dir)
 }
 
 // link makes the links from the names of files through dataLink that are missing.
@@ -160,7 +160,7 @@ func link(dir string, files map[string][]byte) (changed bool, err error) {
 	if !changed {
 		return false, nil
 	}
-	return true, syncDir(dir)
+	return true, durable.SyncDir(dir)
 }
 
 // leftover reports whether name is that of something which this package makes for a time.
@@ -193,18 +193,6 @@ func tidy(dir, current string, files map[string][]byte) error {
 				return fmt.Errorf("removing old files: %w", err)
 			}
 		}
-	}
-	return nil
-}
-
-// syncDir makes the folder's entries durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("opening folder: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("syncing folder: %w", err)
 	}
 	return nil
 }
