@@ -14,10 +14,10 @@ import (
 	"github.com/volcano-sh/kthena-certgen/internal/durable"
 )
 
-// fill makes dir hold files instead of what was found there by check, or, on an error, that. A dir that is there stays the same folder, since it may be a mount point, somebody's working directory or in
-// a folder that cannot be written to. The files are written to a folder in it, and put in place one by one, by renames, when
-// all of them are on the disk. Should this be interrupted, each file is whole, the old one or the new, and filling it again makes
-// it good.
+// fill makes dir hold files instead of what was found there by check, or, on an error, that. A dir that is there stays the same
+// folder, since it may be a mount point, somebody's working directory or below one that cannot be written to. The files are written
+// to a folder in it, and put in place one by one, by renames, when all of them are on the disk. Should this be interrupted, each
+// file is whole, the old one or the new, and filling it again makes it good.
 func fill(dir string, files map[string][]byte, found []item) error {
 	created, err := durable.MkdirAll(dir, 0o700)
 	if err != nil {
