@@ -31,34 +31,36 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		args []string // after the required flags of bootstrap
 		want string
 	}{
-		"an unknown flag":                    {[]string{"--nope"}, "unknown flag: --nope" + hint},
-		"an argument":                        {[]string{"now"}, `unknown command "now" for "kthena-certgen bootstrap"` + hint},
-		"no namespace":                       {[]string{"--namespace="}, "--namespace is required: name the namespace of the Secret" + hint},
-		"a malformed namespace":              {[]string{"--namespace=A_B"}, `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`},
-		"no Secret":                          {[]string{"--secret-name="}, "--secret-name is required: name the Secret" + hint},
-		"a malformed Secret":                 {[]string{"--secret-name=a/b"}, `--secret-name "a/b" is not a name: a lowercase RFC 1123 subdomain must consist of`},
-		"an empty DNS name":                  {[]string{"--dns-name=a,,b"}, "--dns-name: a DNS name must not be empty" + hint},
-		"a malformed DNS name":               {[]string{"--dns-name=*.svc"}, `--dns-name: DNS name "*.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots` + hint},
-		"a malformed mutating configuration": {[]string{"--mutating-webhook-configuration=A"}, `--mutating-webhook-configuration "A" is not a name: `},
-		"a malformed configuration":          {[]string{"--validating-webhook-configuration=a..b"}, `--validating-webhook-configuration "a..b" is not a name: `},
-		"a folder that does not exist":       {[]string{"--output-dir=" + file + "s"}, "--output-dir: an existing folder that can be written to is needed: stat " + file + "s: no such file or directory" + hint},
-		"a folder that is a file":            {[]string{"--output-dir=" + file}, "--output-dir: an existing folder that can be written to is needed: open " + file + ": not a directory" + hint},
-		"a folder that cannot be written to": {[]string{"--output-dir=/proc/self"}, "--output-dir: an existing folder that can be written to is needed: open /proc/self/..check."},
-		"a malformed label":                  {[]string{"--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`},
-		"a malformed annotation":             {[]string{"--await-annotation=a b=c"}, `--await-annotation "a b" is not an annotation's key: name part must consist of`},
-		"a label without a value":            {[]string{"--label=a"}, `invalid argument "a" for "--label" flag: a must be formatted as key=value` + hint},
-		"a negative validity":                {[]string{"--validity=-1h"}, "--validity: a validity of -1h0m0s is not allowed: use 1h to 876000h" + hint},
-		"a validity below an hour":           {[]string{"--validity=59m"}, "--validity: a validity of 59m0s is not allowed: use 1h to 876000h" + hint},
-		"a validity without a unit":          {[]string{"--validity=3650"}, `invalid argument "3650" for "--validity" flag: time: missing unit in duration "3650"` + hint},
-		"a renewal before the beginning":     {[]string{"--validity=24h", "--renew-before=24h"}, "--renew-before 24h0m0s is not allowed: use 0 to less than --validity (24h0m0s)" + hint},
-		"a negative renewal":                 {[]string{"--renew-before=-1s"}, "--renew-before -1s is not allowed: use 0 to less than --validity (87600h0m0s)" + hint},
-		"an unknown key algorithm":           {[]string{"--key-algorithm=DSA"}, `--key-algorithm, --key-size: key algorithm "DSA" is unknown: use ECDSA, RSA, Ed25519` + hint},
-		"a key size that does not exist":     {[]string{"--key-size=1"}, "--key-algorithm, --key-size: key size 1 is not allowed for ECDSA: use 256, 384" + hint},
-		"no time at all":                     {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0" + hint},
-		"an unknown log format":              {[]string{"--log-format=xml"}, `--log-format "xml" is unknown: use text or json` + hint},
-		"a kubeconfig that does not exist":   {[]string{"--kubeconfig=" + file + "s"}, "--kubeconfig: reading the kubeconfig: stat " + file + "s: no such file or directory" + hint},
-		"a kubeconfig that is none":          {[]string{"--kubeconfig=" + file}, `--kubeconfig: reading the kubeconfig: error loading config file "` + file + `": `},
-		"nothing to find the API server by":  {nil, "this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file" + hint},
+		"an unknown flag":                     {[]string{"--nope"}, "unknown flag: --nope" + hint},
+		"an argument":                         {[]string{"now"}, `unknown command "now" for "kthena-certgen bootstrap"` + hint},
+		"no namespace":                        {[]string{"--namespace="}, "--namespace is required: name the namespace of the Secret" + hint},
+		"a malformed namespace":               {[]string{"--namespace=A_B"}, `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`},
+		"no Secret":                           {[]string{"--secret-name="}, "--secret-name is required: name the Secret" + hint},
+		"a malformed Secret":                  {[]string{"--secret-name=a/b"}, `--secret-name "a/b" is not a name: a lowercase RFC 1123 subdomain must consist of`},
+		"an empty DNS name":                   {[]string{"--dns-name=a,,b"}, "--dns-name: a DNS name must not be empty" + hint},
+		"a malformed DNS name":                {[]string{"--dns-name=*.svc"}, `--dns-name: DNS name "*.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots` + hint},
+		"a malformed mutating configuration":  {[]string{"--mutating-webhook-configuration=A"}, `--mutating-webhook-configuration "A" is not a name: `},
+		"a malformed configuration":           {[]string{"--validating-webhook-configuration=a..b"}, `--validating-webhook-configuration "a..b" is not a name: `},
+		"a folder that does not exist":        {[]string{"--output-dir=" + file + "s"}, "--output-dir: an existing folder that can be written to is needed: stat " + file + "s: no such file or directory" + hint},
+		"a folder that is a file":             {[]string{"--output-dir=" + file}, "--output-dir: an existing folder that can be written to is needed: open " + file + ": not a directory" + hint},
+		"a folder that cannot be written to":  {[]string{"--output-dir=/proc/self"}, "--output-dir: an existing folder that can be written to is needed: open /proc/self/..check."},
+		"a malformed label":                   {[]string{"--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`},
+		"a malformed annotation":              {[]string{"--await-annotation=a b=c"}, `--await-annotation "a b" is not an annotation's key: name part must consist of`},
+		"a label without a value":             {[]string{"--label=a"}, `invalid argument "a" for "--label" flag: a must be formatted as key=value` + hint},
+		"a negative validity":                 {[]string{"--validity=-1h"}, "--validity: a validity of -1h0m0s is not allowed: use 1h to 876000h" + hint},
+		"a validity below an hour":            {[]string{"--validity=59m"}, "--validity: a validity of 59m0s is not allowed: use 1h to 876000h" + hint},
+		"a validity without a unit":           {[]string{"--validity=3650"}, `invalid argument "3650" for "--validity" flag: time: missing unit in duration "3650"` + hint},
+		"a renewal before the beginning":      {[]string{"--validity=24h", "--renew-before=24h"}, "--renew-before 24h0m0s is not allowed: use 0 to 21h36m0s, nine tenths of --validity" + hint},
+		"a renewal right after the beginning": {[]string{"--validity=24h", "--renew-before=21h36m1s"}, "--renew-before 21h36m1s is not allowed: use 0 to 21h36m0s, nine tenths of --validity" + hint},
+		"a renewal as early as is allowed":    {[]string{"--validity=24h", "--renew-before=21h36m", "--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`},
+		"a negative renewal":                  {[]string{"--renew-before=-1s"}, "--renew-before -1s is not allowed: use 0 to 78840h0m0s, nine tenths of --validity" + hint},
+		"an unknown key algorithm":            {[]string{"--key-algorithm=DSA"}, `--key-algorithm, --key-size: key algorithm "DSA" is unknown: use ECDSA, RSA, Ed25519` + hint},
+		"a key size that does not exist":      {[]string{"--key-size=1"}, "--key-algorithm, --key-size: key size 1 is not allowed for ECDSA: use 256, 384" + hint},
+		"no time at all":                      {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0" + hint},
+		"an unknown log format":               {[]string{"--log-format=xml"}, `--log-format "xml" is unknown: use text or json` + hint},
+		"a kubeconfig that does not exist":    {[]string{"--kubeconfig=" + file + "s"}, "--kubeconfig: reading the kubeconfig: stat " + file + "s: no such file or directory" + hint},
+		"a kubeconfig that is none":           {[]string{"--kubeconfig=" + file}, `--kubeconfig: reading the kubeconfig: error loading config file "` + file + `": `},
+		"nothing to find the API server by":   {nil, "this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file" + hint},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"bootstrap", "--namespace=ns", "--secret-name=certs"}, tc.args...)
@@ -70,6 +72,21 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 			assert.Empty(t, stdout)
 			assert.True(t, strings.HasPrefix(stderr, "kthena-certgen: error: "+tc.want), "got: %s", stderr)
 			assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+		})
+	}
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"two names":       {[]string{"--mutating-webhook-configuration=A", "--validating-webhook-configuration=B", "--secret-name=C"}, `--secret-name "C" is not a name: `},
+		"two annotations": {[]string{"--await-annotation=c =x", "--await-annotation=a =x", "--await-annotation=b =x"}, `--await-annotation "a " is not an annotation's key: `},
+		"two labels":      {[]string{"--label=c =x", "--label=a =x", "--label=b =x"}, `--label: Invalid value: "a ": `},
+	} {
+		t.Run("the first of "+name+", whenever it is asked", func(t *testing.T) {
+			for range 20 {
+				_, _, stderr := call(t, append([]string{"bootstrap", "--namespace=ns", "--secret-name=certs", "--dns-name=a.ns.svc"}, tc.args...)...)
+				require.True(t, strings.HasPrefix(stderr, "kthena-certgen: error: "+tc.want), "got: %s", stderr)
+			}
 		})
 	}
 	t.Run("no DNS name", func(t *testing.T) {

@@ -60,6 +60,10 @@ func (s Spec) RenewBefore(wanted time.Duration) time.Duration {
 	return s.Validity / 3
 }
 
+// MaxRenewBefore is the most that may be wanted of RenewBefore: nine tenths of the validity. A renewal makes a CA, and each stays trusted
+// until it expires; what is renewed almost as soon as it was made leaves one at every start of a pod.
+func (s Spec) MaxRenewBefore() time.Duration { return s.Validity / 10 * 9 }
+
 // ValidateDNSName reports whether name is a host name in the form of RFC 1123: lower-case labels of at most 63
 // characters, 253 in all, no wildcard and no dot at the end.
 func ValidateDNSName(name string) error {
