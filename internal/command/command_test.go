@@ -52,8 +52,6 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		"a negative validity":                {[]string{"--validity=-1h"}, "--validity: a validity of -1h0m0s is not allowed: use 1h to 876000h" + hint},
 		"a validity below an hour":           {[]string{"--validity=59m"}, "--validity: a validity of 59m0s is not allowed: use 1h to 876000h" + hint},
 		"a validity without a unit":          {[]string{"--validity=3650"}, `invalid argument "3650" for "--validity" flag: time: missing unit in duration "3650"` + hint},
-		"a renewal before the beginning":     {[]string{"--validity=24h", "--renew-before=24h"}, "--renew-before 24h0m0s is not allowed: use 0 to less than --validity (24h0m0s)" + hint},
-		"a negative renewal":                 {[]string{"--renew-before=-1s"}, "--renew-before -1s is not allowed: use 0 to less than --validity (87600h0m0s)" + hint},
 		"an unknown key algorithm":           {[]string{"--key-algorithm=DSA"}, `--key-algorithm, --key-size: key algorithm "DSA" is unknown: use ECDSA, RSA, Ed25519` + hint},
 		"a key size that does not exist":     {[]string{"--key-size=1"}, "--key-algorithm, --key-size: key size 1 is not allowed for ECDSA: use 256, 384" + hint},
 		"no time at all":                     {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0" + hint},
@@ -61,6 +59,10 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		"a kubeconfig that does not exist":   {[]string{"--kubeconfig=" + file + "s"}, "--kubeconfig: reading the kubeconfig: stat " + file + "s: no such file or directory" + hint},
 		"a kubeconfig that is none":          {[]string{"--kubeconfig=" + file}, `--kubeconfig: reading the kubeconfig: error loading config file "` + file + `": `},
 		"nothing to find the API server by":  {nil, "this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file" + hint},
+		"a renewal before the beginning":      {[]string{"--validity=24h", "--renew-before=24h"}, "--renew-before 24h0m0s is not allowed: use 0 to 23h59m30s, 30s less than --validity" + hint},
+		"a renewal right after the beginning": {[]string{"--validity=24h", "--renew-before=23h59m31s"}, "--renew-before 23h59m31s is not allowed: use 0 to 23h59m30s, 30s less than --validity" + hint},
+		"a renewal as early as is allowed":    {[]string{"--validity=24h", "--renew-before=23h59m30s", "--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`},
+		"a negative renewal":                  {[]string{"--renew-before=-1s"}, "--renew-before -1s is not allowed: use 0 to 87599h59m30s, 30s less than --validity" + hint},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"bootstrap", "--namespace=ns", "--secret-name=certs"}, tc.args...)
@@ -72,6 +74,21 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 			assert.Empty(t, stdout)
 			assert.True(t, strings.HasPrefix(stderr, "kthena-certgen: error: "+tc.want), "got: %s", stderr)
 			assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+		})
+	}
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"two names":       {[]string{"--mutating-webhook-configuration=A", "--validating-webhook-configuration=B", "--secret-name=C"}, `--secret-name "C" is not a name: `},
+		"two annotations": {[]string{"--await-annotation=c =x", "--await-annotation=a =x", "--await-annotation=b =x"}, `--await-annotation "a " is not an annotation's key: `},
+		"two labels":      {[]string{"--label=c =x", "--label=a =x", "--label=b =x"}, `--label: Invalid value: "a ": `},
+	} {
+		t.Run("the first of "+name+", whenever it is asked", func(t *testing.T) {
+			for range 20 {
+				_, _, stderr := call(t, append([]string{"bootstrap", "--namespace=ns", "--secret-name=certs", "--dns-name=a.ns.svc"}, tc.args...)...)
+				require.True(t, strings.HasPrefix(stderr, "kthena-certgen: error: "+tc.want), "got: %s", stderr)
+			}
 		})
 	}
 	t.Run("no DNS name", func(t *testing.T) {

@@ -2,6 +2,8 @@ package command
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +48,7 @@ func (o *bootstrapOptions) addFlags(fs *pflag.FlagSet) {
 	// A value may hold commas.
 	fs.StringArrayVar(&o.annotations, "annotation", nil, "annotation key=value for the Secret; repeatable")
 	o.certificate.addFlags(fs)
-	fs.DurationVar(&o.renewBefore, "renew-before", 0, "remaining life below which the certificate is renewed; 0 is a third of the validity")
+	fs.DurationVar(&o.renewBefore, "renew-before", 0, "remaining life below which the certificate is renewed; 0 is a third of the validity, 30s less than it the most")
 	fs.BoolVar(&o.forceRenew, "force-renew", false, "renew a valid certificate now; for people, not for init containers: every run with it makes a new CA")
 	o.connection.addFlags(fs)
 }
@@ -64,26 +66,30 @@ func (o *bootstrapOptions) validate() error {
 		return fmt.Errorf("--secret-name is required: name the Secret")
 	case len(o.dnsNames) == 0:
 		return fmt.Errorf("--dns-name is required: name at least one DNS name of the server")
-	case o.renewBefore < 0 || o.renewBefore >= o.validity && o.validity > 0:
-		return fmt.Errorf("--renew-before %s is not allowed: use 0 to less than --validity (%s)", o.renewBefore, o.validity)
+	}
+	if most := o.spec().MaxRenewBefore(); o.renewBefore < 0 || o.renewBefore > most && o.validity > 0 {
+		return fmt.Errorf("--renew-before %s is not allowed: use 0 to %s, 30s less than --validity", o.renewBefore, most)
 	}
 	for _, name := range o.dnsNames {
 		if err := gen.ValidateDNSName(name); err != nil {
 			return fmt.Errorf("--dns-name: %w", err)
 		}
 	}
-	for flag, names := range map[string][]string{
-		"--secret-name":                      {o.secretName},
-		"--mutating-webhook-configuration":   o.mutating,
-		"--validating-webhook-configuration": o.validating,
+	for _, f := range []struct {
+		flag  string
+		names []string
+	}{
+		{"--secret-name", []string{o.secretName}},
+		{"--mutating-webhook-configuration", o.mutating},
+		{"--validating-webhook-configuration", o.validating},
 	} {
-		for _, name := range names {
+		for _, name := range f.names {
 			if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
-				return fmt.Errorf("%s %q is not a name: %s", flag, name, problems[0])
+				return fmt.Errorf("%s %q is not a name: %s", f.flag, name, problems[0])
 			}
 		}
 	}
-	for key := range o.awaited {
+	for _, key := range slices.Sorted(maps.Keys(o.awaited)) {
 		if problems := validation.IsQualifiedName(key); len(problems) > 0 {
 			return fmt.Errorf("--await-annotation %q is not an annotation's key: %s", key, problems[0])
 		}
@@ -97,8 +103,11 @@ func (o *bootstrapOptions) validate() error {
 			return fmt.Errorf("--annotation %q is not an annotation's key: %s", key, problems[0])
 		}
 	}
-	if problems := metav1validation.ValidateLabels(o.labels, field.NewPath("--label")); len(problems) > 0 {
-		return problems[0]
+	for _, key := range slices.Sorted(maps.Keys(o.labels)) {
+		label := map[string]string{key: o.labels[key]}
+		if problems := metav1validation.ValidateLabels(label, field.NewPath("--label")); len(problems) > 0 {
+			return problems[0]
+		}
 	}
 	if err := o.certificate.validate(); err != nil {
 		return err

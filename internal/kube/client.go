@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
@@ -48,24 +49,41 @@ func New(cfg *rest.Config, log *slog.Logger) (*Client, error) {
 	// One run makes a handful of requests; the API server's own priority and fairness is what limits them.
 	cfg.QPS = -1
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return &Retry{Next: &Skew{Next: NewGate(next), Now: time.Now, Log: log}, AttemptTimeout: attemptTimeout, Log: log}
+		return &Skew{Next: NewGate(next), Now: time.Now, Log: log}
 	})
-	transport, err := rest.HTTPClientFor(cfg)
+	next, err := authenticated(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for %s: %w", cfg.Host, err)
 	}
+	client := &http.Client{Transport: &Retry{Next: next, AttemptTimeout: attemptTimeout, Log: log}, Timeout: cfg.Timeout}
 	c := &Client{parameters: runtime.NewParameterCodec(scheme)}
-	if c.core, err = restClient(cfg, core, "/api", transport); err != nil {
+	if c.core, err = restClient(cfg, core, "/api", client); err != nil {
 		return nil, err
 	}
-	c.admission, err = restClient(cfg, admission, "/apis", transport)
+	c.admission, err = restClient(cfg, admission, "/apis", client)
 	return c, err
 }
 
-func restClient(cfg *rest.Config, gv schema.GroupVersion, path string, transport *http.Client) (*rest.RESTClient, error) {
+// authenticated is the transport of cfg. A token from a file is read anew when the server does not accept it; client-go by itself takes
+// what it has read for up to a minute.
+func authenticated(cfg *rest.Config) (http.RoundTripper, error) {
+	if cfg.BearerTokenFile == "" {
+		return rest.TransportFor(cfg)
+	}
+	source := transport.NewCachedFileTokenSource(cfg.BearerTokenFile)
+	if _, err := source.Token(); err != nil {
+		return nil, err
+	}
+	cfg = rest.CopyConfig(cfg)
+	cfg.BearerToken, cfg.BearerTokenFile = "", ""
+	cfg.Wrap(transport.ResettableTokenSourceWrapTransport(source))
+	return rest.TransportFor(cfg)
+}
+
+func restClient(cfg *rest.Config, gv schema.GroupVersion, path string, client *http.Client) (*rest.RESTClient, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.GroupVersion, cfg.APIPath = &gv, path
-	c, err := rest.RESTClientForConfigAndClient(cfg, transport)
+	c, err := rest.RESTClientForConfigAndClient(cfg, client)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for %s of %s: %w", gv, cfg.Host, err)
 	}

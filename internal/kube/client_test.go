@@ -3,6 +3,8 @@ package kube_test
 import (
 	"encoding/json"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -104,6 +106,39 @@ func TestTheClientsOfWebhookConfigurationsPatchBundles(t *testing.T) {
 			require.True(t, apierrors.IsConflict(err), "the resourceVersion is sent: %v", err)
 		})
 	}
+}
+
+// The kubelet replaces the token of a pod in its file.
+func TestARepeatedRequestHasTheTokenOfNow(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
+	var tokens []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tokens = append(tokens, r.Header.Get("Authorization"))
+		if len(tokens) == 1 {
+			assert.NoError(t, os.WriteFile(file, []byte("new"), 0o600))
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"certs"}}`))
+	}))
+	defer server.Close()
+	for name, bearer := range map[string]string{"by its file alone": "", "as a pod has it": "old"} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
+			tokens = nil
+			client, err := kube.New(&rest.Config{Host: server.URL, BearerToken: bearer, BearerTokenFile: file}, slog.New(slog.DiscardHandler))
+			require.NoError(t, err)
+			s, err := client.Secrets("ns").Get(t.Context(), "certs", metav1.GetOptions{})
+			require.NoError(t, err)
+			assert.Equal(t, "certs", s.Name)
+			assert.Equal(t, []string{"Bearer old", "Bearer new"}, tokens)
+		})
+	}
+	_, err := kube.New(&rest.Config{Host: server.URL, BearerTokenFile: file + "s"}, slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "making a client for "+server.URL+": failed to read token file")
 }
 
 func TestAConfigOfAServerThatIsNoneIsRefused(t *testing.T) {

@@ -22,6 +22,9 @@ const (
 	// forbiddenGrace is for how long a refusal by RBAC is doubted: the API server's authorizer learns of a new role
 	// binding a moment after it was created, and Helm creates it just before the pod.
 	forbiddenGrace = 3 * time.Second
+	// maxRetryAfter is the longest pause that a server gets which asks for one. An overloaded API server asks for up to 32 seconds, and
+	// whoever asks for an hour is not one.
+	maxRetryAfter = 32 * time.Second
 )
 
 // backoff is the pause after each failed attempt, unless the server names one.
@@ -29,7 +32,9 @@ var backoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 
 
 // Retry is a transport that repeats a request until its context ends while there is no usable answer: no connection, no
 // answer in time, or status 429, 500, 502, 503, 504, and for a moment 401 and 403. The pause is the server's Retry-After
-// where it sends one.
+// where it sends one in seconds and above none, but maxRetryAfter at most.
+//
+// It has to be the outermost transport: those that put the credentials in are asked again for each attempt.
 //
 // Repeating a write whose answer was lost is safe for the callers of this package only because their writes are guarded:
 // a second create meets AlreadyExists, a second update, patch or delete a conflict, and both make them read again.
@@ -50,6 +55,7 @@ func Once(ctx context.Context) context.Context { return context.WithValue(ctx, o
 func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 	start := time.Now()
 	pauses := backoff
+	req = req.WithContext(req.Context()) // a copy, since each attempt needs a body of its own
 	for {
 		resp, err := r.attempt(req)
 		once := req.Context().Value(onceKey{}) != nil
@@ -64,8 +70,8 @@ func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 		pause := pauses.Step()
 		if err == nil {
 			cause = fmt.Errorf("the API server answered %s", resp.Status)
-			if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s >= 0 {
-				pause = time.Duration(s) * time.Second
+			if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
+				pause = time.Duration(min(s, int(maxRetryAfter/time.Second))) * time.Second
 			}
 		}
 		if err := again(req); err != nil {
@@ -92,7 +98,7 @@ func retriable(status int, elapsed time.Duration) bool {
 	return false
 }
 
-// again rewinds the request's body. A RoundTripper owns the body it is given, so it may replace it.
+// again rewinds the request's body.
 func again(req *http.Request) error {
 	if req.GetBody == nil {
 		if req.Body == nil || req.Body == http.NoBody {

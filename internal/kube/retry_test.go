@@ -121,6 +121,32 @@ func TestRetryWaitsAsLongAsTheServerAsks(t *testing.T) {
 	})
 }
 
+func TestRetryNeitherSpinsNorSleepsForEverForAServer(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		retryAfter string
+		most       int // attempts in ten minutes
+		least      int
+	}{
+		"that asks for an hour":                  {"3600", 20, 18},
+		"that asks for more than a number holds": {"9999999999999999999", 200, 60},
+		"that asks for more than a clock holds":  {"9999999999", 20, 18},
+		"that asks for no pause":                 {"0", 200, 60},
+		"that asks for the past":                 {"-1", 200, 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{answers: []answer{{status: 503, retryAfter: tc.retryAfter}}}
+				_, err := send(t, s, 10*time.Minute)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.LessOrEqual(t, len(s.bodies), tc.most)
+				assert.GreaterOrEqual(t, len(s.bodies), tc.least)
+			})
+		})
+	}
+}
+
 func TestRetryBelievesARefusalAfterAMoment(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -46,7 +46,7 @@ type Summary struct {
 	Outcome string `json:"outcome"`
 	// Reason is the outcome with its cause; see secret.Result.
 	Reason string `json:"reason"`
-	// CAFingerprint is that of the first CA of the set, which signed the certificate.
+	// CAFingerprint is that of the CA of the set that the certificate leads to.
 	CAFingerprint string `json:"caFingerprint,omitempty"`
 	// CAs is the number of certificates in the CA set.
 	CAs int `json:"cas,omitempty"`
@@ -147,6 +147,6 @@ func (s *Summary) describe(stored secret.Result) {
 		return
 	}
 	s.CAs = len(stored.Report.CAs)
-	s.CAFingerprint = gen.Fingerprint(stored.Report.CAs[0])
+	s.CAFingerprint = gen.Fingerprint(stored.Report.Root)
 	s.NotAfter = &stored.Report.NotAfter
 }

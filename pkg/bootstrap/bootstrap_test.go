@@ -82,6 +82,7 @@ func TestASecretOfSomebodyElseMayHaveAnyNumberOfCAs(t *testing.T) {
 		t.Run(fmt.Sprint(number), func(t *testing.T) {
 			t.Parallel()
 			b := generate(t, now)
+			signer := b.CA
 			for range number - 1 {
 				b.CA = append(generate(t, now).CA, b.CA...)
 			}
@@ -95,6 +96,8 @@ func TestASecretOfSomebodyElseMayHaveAnyNumberOfCAs(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, "reused", sum.Reason)
 			assert.Equal(t, number, sum.CAs)
+			own, _ := gen.ParseCertificates(signer)
+			assert.Equal(t, gen.Fingerprint(own[0]), sum.CAFingerprint, "that of the CA that signed the certificate, wherever it is")
 			assert.Equal(t, before, m.secret)
 			for _, e := range m.config.Entries {
 				require.NoError(t, verify(e.CABundle, m.secret.Data))

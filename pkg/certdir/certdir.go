@@ -1,10 +1,14 @@
-// Package certdir writes the files of one certificate so that a reader never sees a new key beside an old certificate.
-//
-// It lays them out as the kubelet lays out a Secret volume: each file is a symbolic link through the link "..data" into
-// a folder that is written completely before "..data" is made to point at it, by one atomic rename.
+// Package certdir writes the files of one certificate as the kubelet writes a Secret volume: each file is a symbolic link through the
+// link "..data" into a folder that is written completely before "..data" is made to point at it, by one atomic rename.
 //
 //	tls.crt -> ..data/tls.crt
 //	..data  -> ..2026_11_24_08_30_00.1234567890
+//
+// So each file is whole at any time, and what is behind "..data" is of one write. A reader that opens the folder behind "..data" once,
+// and the files in it, sees a key and its certificate or, if it has been replaced since, nothing. A reader that opens the files one after
+// the other by their paths, as TLS servers do, may meet the rename between two of them and see a new key beside an old certificate; the
+// kubelet promises no more. It has to compare the two and read again. In the chart's pods nothing reads while this package writes: the
+// server starts when the init container has ended.
 //
 // A server finds the same paths whether the folder was filled by this package or by the kubelet.
 package certdir
@@ -123,27 +127,43 @@ func swap(dir string, files map[string][]byte, now time.Time) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("making a folder for the new files: %w", err)
 	}
+	name, next := filepath.Base(fresh), fresh+".link"
+	if err := prepare(fresh, next, files); err != nil {
+		discard(next, fresh)
+		return "", err
+	}
+	if err := os.Rename(next, filepath.Join(dir, dataLink)); err != nil {
+		discard(next, fresh)
+		return "", fmt.Errorf("switching to the new files: %w", err)
+	}
+	return name, durable.SyncDir(dir)
+}
+
+// discard removes what has come to nothing, so that tries without success do not fill the disk. What cannot be removed is left to tidy.
+func discard(paths ...string) {
+	for _, path := range paths {
+		_ = os.RemoveAll(path)
+	}
+}
+
+// prepare writes files into the folder fresh, and makes the link next to it.
+func prepare(fresh, next string, files map[string][]byte) error {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := durable.WriteNew(filepath.Join(fresh, name), files[name], fileMode); err != nil {
-			return "", err
+			return err
 		}
 	}
 	// The umask and MkdirTemp both take rights away.
 	if err := os.Chmod(fresh, dirMode); err != nil {
-		return "", fmt.Errorf("setting the mode of the new folder: %w", err)
+		return fmt.Errorf("setting the mode of the new folder: %w", err)
 	}
-	if err := syncDir(fresh); err != nil {
-		return "", err
+	if err := durable.SyncDir(fresh); err != nil {
+		return err
 	}
-	name := filepath.Base(fresh)
-	next := fresh + ".link"
-	if err := os.Symlink(name, next); err != nil {
-		return "", fmt.Errorf("linking the new folder: %w", err)
+	if err := os.Symlink(filepath.Base(fresh), next); err != nil {
+		return fmt.Errorf("linking the new folder: %w", err)
 	}
-	if err := os.Rename(next, filepath.Join(dir, dataLink)); err != nil {
-		return "", fmt.Errorf("switching to the new files: %w", err)
-	}
-	return name, syncDir(dir)
+	return nil
 }
 
 // link makes the links from the names of files through dataLink that are missing.
@@ -160,7 +180,7 @@ func link(dir string, files map[string][]byte) (changed bool, err error) {
 	if !changed {
 		return false, nil
 	}
-	return true, syncDir(dir)
+	return true, durable.SyncDir(dir)
 }
 
 // leftover reports whether name is that of something which this package makes for a time.
@@ -193,18 +213,6 @@ func tidy(dir, current string, files map[string][]byte) error {
 				return fmt.Errorf("removing old files: %w", err)
 			}
 		}
-	}
-	return nil
-}
-
-// syncDir makes the folder's entries durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("opening folder: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("syncing folder: %w", err)
 	}
 	return nil
 }

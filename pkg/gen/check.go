@@ -54,6 +54,8 @@ type Report struct {
 	Chain []*x509.Certificate
 	// CAs are the certificates of the CA set, as far as they can be parsed.
 	CAs []*x509.Certificate
+	// Root is the one of CAs that Leaf leads to, on the longest-lived path. Nil when there is no trusted path now.
+	Root *x509.Certificate
 	// NotAfter is when the server stops being trusted: the end of the leaf or of what it leads to, whichever comes
 	// first, on the longest-lived path. Zero when there is no trusted path now.
 	NotAfter time.Time
@@ -240,7 +242,7 @@ func (r *Report) checkChain(now time.Time) {
 		for _, chain := range chains {
 			end := slices.MinFunc(chain, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter
 			if end.After(r.NotAfter) {
-				r.NotAfter = end
+				r.NotAfter, r.Root = end, chain[len(chain)-1]
 			}
 		}
 		return

@@ -258,6 +258,18 @@ func TestAnAnswerWithHeadersIsAssembled(t *testing.T) {
 	assert.Equal(t, b, got)
 }
 
+func TestTheRootIsTheCAThatTheCertificateLeadsTo(t *testing.T) {
+	t.Parallel()
+	b, other := mustGenerate(t, spec(gen.ECDSA, 0), now), mustGenerate(t, spec(gen.ECDSA, 0), now)
+	signer, _ := gen.ParseCertificates(b.CA)
+	b.CA = slices.Concat(other.CA, b.CA)
+	r := gen.Check(b, names, now)
+	require.NotNil(t, r.Root)
+	assert.Equal(t, gen.Fingerprint(signer[0]), gen.Fingerprint(r.Root))
+	b.CA = other.CA
+	assert.Nil(t, gen.Check(b, names, now).Root)
+}
+
 // withHeader gives the first PEM block a header.
 func withHeader(pem []byte) []byte {
 	return bytes.Replace(pem, []byte("-----\n"), []byte("-----\nOrigin: somewhere\n\n"), 1)

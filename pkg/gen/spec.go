@@ -20,6 +20,8 @@ const (
 	DefaultValidity = 10 * 365 * 24 * time.Hour
 	// MinValidity is the shortest life a certificate may be asked for.
 	MinValidity = time.Hour
+	// MinLife is the shortest time from a certificate's making to its renewal.
+	MinLife = 30 * time.Second
 	// MaxValidity keeps dates within four-digit years, the limit of RFC 5280, section 4.1.2.5, for any plausible clock.
 	MaxValidity = 100 * 365 * 24 * time.Hour
 )
@@ -59,6 +61,10 @@ func (s Spec) RenewBefore(wanted time.Duration) time.Duration {
 	}
 	return s.Validity / 3
 }
+
+// MaxRenewBefore is the most that may be wanted of RenewBefore: MinLife less than the validity. A renewal makes a CA, and each stays
+// trusted until it ends or is retired, so renewals must not follow on each other's heels.
+func (s Spec) MaxRenewBefore() time.Duration { return s.Validity - MinLife }
 
 // ValidateDNSName reports whether name is a host name in the form of RFC 1123: lower-case labels of at most 63
 // characters, 253 in all, no wildcard and no dot at the end.

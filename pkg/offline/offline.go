@@ -44,7 +44,8 @@ type Certificate struct {
 
 // Generate fills the folder dir with certificates that authority has signed, as spec says but for the DNS names.
 func Generate(dir string, site Site, authority *gen.Authority, spec gen.Spec, force bool, now time.Time) ([]Certificate, error) {
-	if err := check(dir, force); err != nil {
+	found, err := check(dir, force)
+	if err != nil {
 		return nil, err
 	}
 	var bundles []gen.Bundle
@@ -60,12 +61,13 @@ func Generate(dir string, site Site, authority *gen.Authority, spec gen.Spec, fo
 	if err != nil {
 		return nil, err
 	}
-	return describe(site, bundles, now), replace(dir, files, force)
+	return describe(site, bundles, now), fill(dir, files, found)
 }
 
 // Request fills the folder dir with keys and requests for certificates, as spec says but for the DNS names and the validity.
 func Request(dir string, site Site, spec gen.Spec, force bool) ([]Certificate, error) {
-	if err := check(dir, force); err != nil {
+	found, err := check(dir, force)
+	if err != nil {
 		return nil, err
 	}
 	files := map[string][]byte{}
@@ -78,13 +80,14 @@ func Request(dir string, site Site, spec gen.Spec, force bool) ([]Certificate, e
 		files[path.Join(srv.secret, fileKey)] = r.Key
 		files[path.Join(srv.secret, fileRequest)] = r.CSR
 	}
-	return describe(site, nil, time.Time{}), replace(dir, files, force)
+	return describe(site, nil, time.Time{}), fill(dir, files, found)
 }
 
 // Import completes the folder dir that Request has filled, when tls.crt has been put beside every tls.key. The PEM cas holds
 // the certificates of the CA that has signed them and of those above it.
 func Import(dir string, site Site, cas []byte, force bool, now time.Time) ([]Certificate, error) {
-	if err := checkImport(dir, site, force); err != nil {
+	found, err := checkImport(dir, site, force)
+	if err != nil {
 		return nil, err
 	}
 	kept := map[string][]byte{}
@@ -115,7 +118,7 @@ func Import(dir string, site Site, cas []byte, force bool, now time.Time) ([]Cer
 		return nil, err
 	}
 	maps.Copy(files, kept)
-	return describe(site, bundles, now), replace(dir, files, true)
+	return describe(site, bundles, now), fill(dir, files, found)
 }
 
 // complete is the content of a folder whose servers have these bundles, by path.

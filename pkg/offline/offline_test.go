@@ -273,6 +273,14 @@ func TestNothingOfTheUsersIsLost(t *testing.T) {
 			},
 			"DIR/kthena-router-tls-manual/tls.crt does not belong to what is asked for: move it away or choose another folder",
 		},
+		"by force over a folder with the name of a file": {
+			func(t *testing.T, dir string) {
+				require.NoError(t, os.MkdirAll(filepath.Join(dir, "ca.crt"), 0o700))
+				put(t, dir, "values.yaml")
+			},
+			func(t *testing.T, dir string) error { _, err := generate(t, dir, site, true); return err },
+			"DIR/ca.crt does not belong to what is asked for: move it away or choose another folder",
+		},
 		"by a folder that is a file": {
 			func(t *testing.T, dir string) { put(t, filepath.Dir(dir), filepath.Base(dir)) },
 			func(t *testing.T, dir string) error { _, err := generate(t, dir, site, true); return err },
@@ -285,8 +293,12 @@ func TestNothingOfTheUsersIsLost(t *testing.T) {
 			dir := filepath.Join(parent, "out")
 			tc.prepare(t, dir)
 			before := files(t, parent)
+			was, _ := os.Lstat(dir)
 			require.EqualError(t, tc.do(t, dir), strings.ReplaceAll(tc.want, "DIR", dir))
 			assert.Equal(t, before, files(t, parent))
+			is, err := os.Lstat(dir)
+			require.NoError(t, err)
+			assert.True(t, os.SameFile(was, is))
 		})
 	}
 }
@@ -296,6 +308,51 @@ func put(t *testing.T, dir, name string) {
 	path := filepath.Join(dir, name)
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 	require.NoError(t, os.WriteFile(path, []byte("mine"), 0o600))
+}
+
+// A folder that is there may be a mount point, and is often the one that somebody works in.
+func TestAFolderThatIsThereStaysTheSame(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, force := range []bool{false, true} {
+		before, err := os.Stat(dir)
+		require.NoError(t, err)
+		_, err = generate(t, ".", site, force)
+		require.NoError(t, err)
+		requireWhole(t, dir, site, everything)
+		after, err := os.Stat(".")
+		require.NoError(t, err)
+		assert.True(t, os.SameFile(before, after))
+		assert.Len(t, files(t, dir), 3+2*len(everything), "nothing else is left")
+	}
+}
+
+func TestALinkToNowhereIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	require.NoError(t, os.Symlink("nowhere", dir))
+	_, err := generate(t, dir, site, true)
+	require.EqualError(t, err, "making the folder: mkdir "+dir+": file exists")
+	to, err := os.Readlink(dir)
+	require.NoError(t, err)
+	assert.Equal(t, "nowhere", to)
+}
+
+func TestWhatAKilledRunHasLeftIsReplacedByForce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put(t, dir, ".kthena-certgen-123/new/ca.crt")
+	put(t, dir, ".kthena-certgen-456/new/registry-webhook-certs-manual/tls.key")
+	put(t, dir, "registry-webhook-certs-manual/tls.key")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "networking-webhook-certs-manual"), 0o700))
+	_, err := generate(t, dir, site, false)
+	require.EqualError(t, err, dir+" is not empty: choose another folder, or replace what is there by --force")
+	_, err = generate(t, dir, site, true)
+	require.NoError(t, err)
+	requireWhole(t, dir, site, everything)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 3+len(everything))
 }
 
 func TestForceReplacesEverything(t *testing.T) {

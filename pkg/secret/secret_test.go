@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -96,15 +97,18 @@ func TestEnsureRepairsWhatIsOurs(t *testing.T) {
 		// keeps says that the certificate stays as it was, anew that the Secret is another object.
 		keeps, anew bool
 	}{
-		"an empty key":               {change: func(s *corev1.Secret) { s.Data["tls.key"] = nil }, reason: "repaired:malformed"},
-		"a missing CA set":           {change: func(s *corev1.Secret) { delete(s.Data, "ca.crt") }, reason: "repaired:malformed"},
-		"garbage":                    {change: func(s *corev1.Secret) { s.Data["tls.crt"] = []byte("garbage") }, reason: "repaired:malformed"},
-		"a key of another":           {change: func(s *corev1.Secret) { s.Data["tls.key"] = other.Key }, reason: "repaired:key-mismatch"},
-		"a CA set of another":        {change: func(s *corev1.Secret) { s.Data["ca.crt"] = other.CA }, reason: "repaired:chain"},
-		"a certificate of less":      {change: func(s *corev1.Secret) { put(s, narrow) }, reason: "repaired:dns-names"},
-		"an expired certificate":     {at: now.Add(gen.DefaultValidity + time.Hour), reason: "repaired:expired"},
-		"a certificate of tomorrow":  {at: now.Add(-24 * time.Hour), reason: "repaired:not-yet-valid"},
-		"a key too many":             {change: func(s *corev1.Secret) { s.Data["more"] = []byte("x") }, reason: "repaired:keys", keeps: true},
+		"an empty key":              {change: func(s *corev1.Secret) { s.Data["tls.key"] = nil }, reason: "repaired:malformed"},
+		"a missing CA set":          {change: func(s *corev1.Secret) { delete(s.Data, "ca.crt") }, reason: "repaired:malformed"},
+		"garbage":                   {change: func(s *corev1.Secret) { s.Data["tls.crt"] = []byte("garbage") }, reason: "repaired:malformed"},
+		"a key of another":          {change: func(s *corev1.Secret) { s.Data["tls.key"] = other.Key }, reason: "repaired:key-mismatch"},
+		"a CA set of another":       {change: func(s *corev1.Secret) { s.Data["ca.crt"] = other.CA }, reason: "repaired:chain"},
+		"a certificate of less":     {change: func(s *corev1.Secret) { put(s, narrow) }, reason: "repaired:dns-names"},
+		"an expired certificate":    {at: now.Add(gen.DefaultValidity + time.Hour), reason: "repaired:expired"},
+		"a certificate of tomorrow": {at: now.Add(-24 * time.Hour), reason: "repaired:not-yet-valid"},
+		"a key too many":            {change: func(s *corev1.Secret) { s.Data["more"] = []byte("x") }, reason: "repaired:keys", keeps: true},
+		"a key too many, another CA first": {change: func(s *corev1.Secret) {
+			s.Data["more"], s.Data["ca.crt"] = []byte("x"), slices.Concat(other.CA, s.Data["ca.crt"])
+		}, reason: "repaired:keys", keeps: true},
 		"an immutable one":           {change: func(s *corev1.Secret) { s.Immutable = ptr.To(true); s.Data["tls.key"] = other.Key }, reason: "repaired:key-mismatch", anew: true},
 		"one of the wrong type":      {change: func(s *corev1.Secret) { s.Type = corev1.SecretTypeOpaque }, reason: "repaired:wrong-type", keeps: true, anew: true},
 		"a broken one of wrong type": {change: func(s *corev1.Secret) { s.Type = "x/y"; s.Data = nil }, reason: "repaired:malformed", anew: true},
@@ -129,6 +133,7 @@ func TestEnsureRepairsWhatIsOurs(t *testing.T) {
 			requireGood(t, after, s.Now())
 			assert.Equal(t, secret.ManagedBy, after.Labels[secret.LabelManagedBy])
 			assert.Equal(t, tc.keeps, bytes.Equal(first.Bundle.Key, after.Data["tls.key"]))
+			assert.Equal(t, gen.Fingerprint(gen.Check(bundle(after), nil, s.Now()).Root), after.Annotations["certgen.kthena.volcano.sh/ca-fingerprint"])
 			if assert.Equal(t, tc.anew, before.UID != after.UID); !tc.anew {
 				assert.Equal(t, "else", after.Annotations["somebody"], "what others wrote stays")
 			}

@@ -25,7 +25,7 @@ const (
 
 	// AnnotationNotAfter holds the end of the certificate's life in RFC 3339, for those who watch expiry.
 	AnnotationNotAfter = "certgen.kthena.volcano.sh/not-after"
-	// AnnotationCAFingerprint holds the gen.Fingerprint of the first CA of the set, which signed the certificate.
+	// AnnotationCAFingerprint holds the gen.Fingerprint of the CA of the set that the certificate leads to.
 	AnnotationCAFingerprint = "certgen.kthena.volcano.sh/ca-fingerprint"
 	// AnnotationVersion holds the version of the program that wrote the Secret.
 	AnnotationVersion = "certgen.kthena.volcano.sh/version"
@@ -120,7 +120,7 @@ func (e *ensurer) fill(s *corev1.Secret, b gen.Bundle) gen.Report {
 	}
 	maps.Copy(s.Annotations, e.Annotations)
 	s.Annotations[AnnotationNotAfter] = report.NotAfter.UTC().Format(time.RFC3339)
-	s.Annotations[AnnotationCAFingerprint] = gen.Fingerprint(report.CAs[0])
+	s.Annotations[AnnotationCAFingerprint] = gen.Fingerprint(report.Root)
 	s.Annotations[AnnotationVersion] = e.Version
 	return report
 }

@@ -28,8 +28,14 @@ type Entry struct {
 	Name string
 	// Namespace is that of the Service which the API server calls, empty when it calls something else.
 	Namespace string
-	CABundle  []byte
+	// URL says that the API server calls a URL, and not a Service.
+	URL      bool
+	CABundle []byte
 }
+
+// byRoots reports whether the API server verifies the server by the roots of its own system: it calls a URL, and there is no bundle (API
+// reference, WebhookClientConfig). A bundle with a CA of ours would take the place of those roots.
+func (e Entry) byRoots() bool { return e.URL && len(e.CABundle) == 0 }
 
 // Client is what is needed of a typed client; those of client-go are such.
 type Client[T any] interface {

@@ -35,7 +35,7 @@ func NewValidating(o *admissionv1.ValidatingWebhookConfiguration) Object {
 }
 
 func entry(name string, c admissionv1.WebhookClientConfig) Entry {
-	e := Entry{Name: name, CABundle: c.CABundle}
+	e := Entry{Name: name, URL: c.URL != nil, CABundle: c.CABundle}
 	if c.Service != nil {
 		e.Namespace = c.Service.Namespace
 	}

@@ -54,6 +54,9 @@ func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) ([]byte, err
 	p := patchBody{Metadata: patchMeta{ResourceVersion: s.ResourceVersion}}
 	size := 0
 	for _, e := range s.Entries {
+		if e.byRoots() {
+			continue
+		}
 		live, malformed := gen.ParseCertificates(e.CABundle)
 		if gen.ContainsAll(live, set, now) {
 			size += len(e.CABundle)

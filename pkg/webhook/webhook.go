@@ -10,6 +10,8 @@
 // that have finished. A server that starts to serve a certificate only after its writer has finished is trusted from its first
 // connection on.
 //
+// An entry that calls a URL and has no bundle is not touched: it trusts the roots of the API server's system, until it has a bundle.
+//
 // The set is not limited in number. Its limit is that of what can be stored: the bundles of a configuration may have MaxBundles
 // bytes in all. A writer whose CAs do not fit in beside those that are there, less the expired ones, writes nothing and ends with
 // a [RefusedError]; it pushes nobody out. So writers for whom there is not room enough do not undo each other: who comes first is
@@ -81,7 +83,7 @@ type Configuration struct {
 type Result struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
-	// Entries is the number of webhooks in the configuration.
+	// Entries is the number of webhooks in the configuration, whatever they call.
 	Entries int `json:"entries"`
 	// Patched says whether at least one of them lacked a CA and was changed.
 	Patched bool `json:"patched"`
@@ -138,8 +140,9 @@ func (c *Configuration) lacking(s *Snapshot) string {
 	return ""
 }
 
-// Trust makes every entry of the configuration trust the CAs of set that have not expired. It writes nothing when they
-// all do.
+// Trust makes every entry of the configuration trust the CAs of set that have not expired, but for those that call a URL and have no
+// bundle: the API server verifies these by the roots of its own system, whose place a bundle would take. It writes nothing when they all
+// do, and returns a *RefusedError when there is no room.
 func (c *Configuration) Trust(ctx context.Context, set []*x509.Certificate) (Result, error) {
 	pauses := contention
 	for {

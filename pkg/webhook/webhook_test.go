@@ -72,6 +72,29 @@ func TestTrustUnitesWithWhatIsThere(t *testing.T) {
 	assert.Equal(t, gen.EncodeCertificates([]*x509.Certificate{theirs[1], ours[0]}), got[3].CABundle, "a bundle that holds ours is left as it is")
 }
 
+// Without a bundle the API server verifies a URL's server by the roots of its own system (API reference, WebhookClientConfig).
+func TestAnEntryThatTrustsTheSystemsRootsGoesOnToDoSo(t *testing.T) {
+	t.Parallel()
+	set := newCAs(t, 2)
+	c := newConfiguration(t, webhook.Validating, nil, nil, gen.EncodeCertificates(set[:1]))
+	change(t, c.Name, func(o *admissionv1.ValidatingWebhookConfiguration) {
+		for i := range o.Webhooks[1:] {
+			w := &o.Webhooks[1+i].ClientConfig
+			w.Service, w.URL = nil, ptr.To("https://hooks.example.com/")
+		}
+	})
+	res, err := c.Trust(t.Context(), set[1:])
+	require.NoError(t, err)
+	assert.Equal(t, webhook.Result{Kind: c.Kind, Name: c.Name, Entries: 3, Patched: true}, res)
+	got := entries(t, c)
+	assert.Equal(t, gen.EncodeCertificates(set[1:]), got[0].CABundle, "that of a Service")
+	assert.Empty(t, got[1].CABundle, "that of a URL without a bundle")
+	assert.Equal(t, gen.EncodeCertificates([]*x509.Certificate{set[1], set[0]}), got[2].CABundle, "that of a URL with one")
+	res, err = c.Trust(t.Context(), set[1:])
+	require.NoError(t, err)
+	assert.False(t, res.Patched)
+}
+
 func TestACAIsAddedToHoweverManyThereAre(t *testing.T) {
 	t.Parallel()
 	set := newCAs(t, 301)

@@ -73,7 +73,7 @@ func runAndKill(t *testing.T, args []string, dir string, n int) (begun []string)
 	}
 }
 
-// fileOperation names the file operation in dir that a stopped thread is about to do, or returns "".
+// fileOperation names the file operation in dir that a stopped thread is about to do, a sync with its path, or returns "".
 func fileOperation(t *testing.T, pid, thread int, dir string) string {
 	t.Helper()
 	// struct ptrace_syscall_info of ptrace(2), at the entry of a system call.
@@ -97,6 +97,10 @@ func fileOperation(t *testing.T, pid, thread int, dir string) string {
 		return ""
 	case info.number == syscall.SYS_OPENAT && info.args[2]&syscall.O_CREAT == 0:
 		return ""
+	case info.number == syscall.SYS_FSYNC:
+		path, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, info.args[0]))
+		require.NoError(t, err)
+		return name + " " + path
 	case info.number == syscall.SYS_WRITE:
 		if path, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, info.args[0])); err != nil || !strings.HasPrefix(path, dir) {
 			return ""
