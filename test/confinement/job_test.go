@@ -18,17 +18,21 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// bootstrap runs kthena-certgen bootstrap for the registry's certificate with the registry's token, as its init container does, and
-// returns the reason that it gives.
-func (s *stage) bootstrap(t testing.TB, more ...string) string {
+// arguments are those of kthena-certgen for the registry's certificate, as its init container has them, and the registry's token.
+func (s *stage) arguments(t testing.TB) []string {
 	t.Helper()
-	args := append([]string{
+	return []string{
 		"bootstrap", "--kubeconfig", kubeconfig(t, as(t, s.Namespace, registry)), "--namespace", s.Namespace, "--secret-name", registrySecret,
 		"--dns-name", "registry-webhook." + s.Namespace + ".svc", "--dns-name", "registry-webhook." + s.Namespace + ".svc.cluster.local",
 		"--mutating-webhook-configuration", mutating, "--validating-webhook-configuration", validating, "--output-dir", t.TempDir(),
 		"--label", "app.kubernetes.io/part-of=kthena", "--label", "app.kubernetes.io/component=" + registry, "--timeout", "60s",
-	}, more...)
-	out, err := exec.CommandContext(t.Context(), env.Program("kthena-certgen"), args...).Output()
+	}
+}
+
+// bootstrap runs kthena-certgen as the registry's init container does, and returns the reason that it gives.
+func (s *stage) bootstrap(t testing.TB, more ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), env.Program("kthena-certgen"), append(s.arguments(t), more...)...).Output()
 	require.NoError(t, err, "%s", stderr(err))
 	var line struct{ Reason string }
 	require.NoError(t, json.Unmarshal(out, &line))
