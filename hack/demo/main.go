@@ -1,6 +1,6 @@
 // Command demo installs the chart on a local Kubernetes cluster, runs its pods, shows that every webhook entry admits and
-// refuses as it must, and switches between the modes while requests are sent. It exits 0 only when everything that it claims was
-// seen.
+// refuses as it must, lets the controller heal and renew, and switches between the modes while requests are sent. It exits 0
+// only when everything that it claims was seen.
 package main
 
 import (
@@ -24,7 +24,12 @@ const (
 	certgen   = "bin/kthena-certgen"
 	standin   = "bin/standin"
 	replicas  = 3
+	// controller is the name of the controller's Deployment and service account.
+	controller = "kthena-certgen"
 )
+
+// pods is the number of those of the components and the controller.
+const pods = 3*replicas + 1
 
 func main() {
 	keep := flag.Bool("keep", false, "leave the cluster running until Ctrl-C")
@@ -76,6 +81,9 @@ func run(ctx context.Context, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := d.prepareNamespace(ctx); err != nil {
+		return err
+	}
 	watched, unwatch := context.WithCancel(ctx)
 	go d.showReadiness(watched)
 	_, err = client.Install(ctx, release, chart, values("auto"), helm.ReleaseOptions{Wait: true, Timeout: time.Minute})
@@ -92,6 +100,14 @@ func run(ctx context.Context, keep bool) (err error) {
 	}
 	p.done("")
 	if err := d.reportComponents(rows); err != nil {
+		return err
+	}
+
+	incidents, err := d.leaveAlone(ctx, rows)
+	if err != nil {
+		return err
+	}
+	if err := d.reportIncidents(incidents); err != nil {
 		return err
 	}
 
@@ -120,11 +136,15 @@ func run(ctx context.Context, keep bool) (err error) {
 	return nil
 }
 
-// values choose a mode, and the replicas of the demo.
+// values choose a mode, and the replicas and the settle time of the demo.
 func values(mode string) map[string]any {
 	component := func() map[string]any { return map[string]any{"replicas": replicas} }
 	return map[string]any{
-		"global":     map[string]any{"certManagementMode": mode},
+		"global": map[string]any{
+			"certManagementMode": mode,
+			// The API servers' caches, for which the default leaves ten seconds, are those of this one machine.
+			"certgen": map[string]any{"controller": map[string]any{"settle": "1s"}},
+		},
 		"registry":   map[string]any{"controllerManager": component()},
 		"workload":   map[string]any{"controllerManager": component()},
 		"networking": map[string]any{"kthenaRouter": component()},

@@ -17,6 +17,12 @@ import (
 	"github.com/volcano-sh/kthena-certgen/internal/probe"
 )
 
+const (
+	labelComponent = "app.kubernetes.io/component"
+	// ofComponents selects the pods of the components, without the controller.
+	ofComponents = "app.kubernetes.io/instance=" + release + "," + labelComponent + "!=" + controller
+)
+
 // demo is what the steps share.
 type demo struct {
 	cluster *localcluster.Cluster
@@ -56,17 +62,17 @@ type summary struct {
 // showReadiness shows how many pods are ready until ctx ends.
 func (d *demo) showReadiness(ctx context.Context) {
 	for ctx.Err() == nil {
-		pods, err := d.cluster.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+		list, err := d.cluster.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 		if err == nil {
 			ready := 0
-			for _, p := range pods.Items {
+			for _, p := range list.Items {
 				if slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 					return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 				}) {
 					ready++
 				}
 			}
-			d.print.progress("%d of %d pods are ready", ready, 3*replicas)
+			d.print.progress("%d of %d pods are ready", ready, pods)
 		}
 		select {
 		case <-ctx.Done():
@@ -78,12 +84,12 @@ func (d *demo) showReadiness(ctx context.Context) {
 // observe looks at the pods and asks every webhook entry.
 func (d *demo) observe(ctx context.Context) ([]*row, error) {
 	rows := map[string]*row{}
-	pods, err := d.cluster.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + release})
+	list, err := d.cluster.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: ofComponents})
 	if err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
 	}
-	for _, pod := range pods.Items {
-		name := pod.Labels["app.kubernetes.io/component"]
+	for _, pod := range list.Items {
+		name := pod.Labels[labelComponent]
 		if rows[name] == nil {
 			rows[name] = &row{component: name}
 		}
@@ -161,8 +167,8 @@ func lastLine(text []byte) []byte {
 	return text[bytes.LastIndexByte(text, '\n')+1:]
 }
 
-// verify reports what the rows do not show although the demo claims it.
-func verify(rows []*row) error {
+// verifyRows reports what the rows do not show although the demo claims it.
+func verifyRows(rows []*row) error {
 	var errs []error
 	entries := 0
 	for _, r := range rows {

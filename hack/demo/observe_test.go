@@ -2,12 +2,15 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/volcano-sh/kthena-certgen/internal/probe"
 )
 
-func TestVerifyNamesWhatWasNotSeen(t *testing.T) {
+func TestWhatWasNotSeenIsNamed(t *testing.T) {
 	t.Parallel()
 	good := func() []*row {
 		rows := []*row{{component: "a", entries: 4}, {component: "b", entries: 2}, {component: "c", entries: 1}}
@@ -29,7 +32,32 @@ func TestVerifyNamesWhatWasNotSeen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := verify(tc.change(good()))
+			err := verifyRows(tc.change(good()))
+			if tc.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, tc.want)
+		})
+	}
+}
+
+func TestRequestsThatFailWithoutNeedAreNamed(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		incident incident
+		want     string
+	}{
+		"nothing when all were answered":              {incident{report: probe.Report{Sent: 9}}, ""},
+		"nothing when a wiped bundle failed some":     {incident{healed: time.Second, report: probe.Report{Sent: 9, Failed: 2}}, ""},
+		"nothing when few met a server's end":         {incident{served: time.Second, report: probe.Report{Sent: 9, Failed: 1, Closed: 1}}, ""},
+		"a renewal that a certificate failed one for": {incident{name: "a", served: time.Second, report: probe.Report{Sent: 9, Failed: 1, Errors: []string{"b"}}}, `a: 1 of 9 requests failed: ["b"]`},
+		"more than servers' ends explain":             {incident{name: "a", served: time.Second, report: probe.Report{Sent: 9, Failed: 5, Closed: 5}}, "a: 5 of 9 requests failed: []"},
+		"an incident that no request has seen":        {incident{name: "a", healed: time.Second}, "a: 0 of 0 requests failed: []"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := verifyIncidents([]*incident{&tc.incident})
 			if tc.want == "" {
 				require.NoError(t, err)
 				return

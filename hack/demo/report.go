@@ -24,7 +24,7 @@ func (d *demo) reportComponents(rows []*row) error {
 		return err
 	}
 	_, _ = fmt.Fprintln(d.print.out)
-	return verify(rows)
+	return verifyRows(rows)
 }
 
 // reportFigures prints what the program and the cluster needed for the install.
@@ -34,10 +34,9 @@ func (d *demo) reportFigures(rows []*row) error {
 		return err
 	}
 	var elapsed []time.Duration
-	pods, entries := 0, 0
+	entries := 0
 	for _, r := range rows {
 		elapsed = append(elapsed, r.elapsed...)
-		pods += r.pods
 		entries += r.entries
 	}
 	slices.Sort(elapsed)
@@ -58,10 +57,13 @@ func (d *demo) wait(ctx context.Context) {
 The cluster runs until you press Ctrl-C here. In another terminal:
 
   export KUBECONFIG=%s
-  kubectl --namespace %s get pods,secrets
+  kubectl --namespace %s get pods,secrets,events
+  kubectl patch validatingwebhookconfiguration kthena-registry-validating-webhook --type json \
+    --patch '[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]'
+  %s verify --namespace %s
   helm upgrade %s %s --namespace %s --reuse-values --set workload.controllerManager.replicas=2
   %s bootstrap --namespace %s --secret-name registry-webhook-certs-auto --dns-name registry-webhook.%s.svc \
     --mutating-webhook-configuration kthena-registry-mutating-webhook --validating-webhook-configuration kthena-registry-validating-webhook
-`, d.cluster.Kubeconfig, namespace, release, chart, namespace, program, namespace, namespace)
+`, d.cluster.Kubeconfig, namespace, program, namespace, release, chart, namespace, program, namespace, namespace)
 	<-ctx.Done()
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -70,25 +69,13 @@ func (e *Environment) Prepare(t testing.TB) *Installation {
 	return i
 }
 
-// letForward gives the controller a right beyond those of the chart: on the local cluster its process is outside of the pods'
-// network, so it reaches them as a person would, through the API server.
+// letForward gives the controller a right beyond those of the chart; see localcluster.LetForward.
 func (e *Environment) letForward(t testing.TB, namespace string) {
 	t.Helper()
 	if *Connected {
 		return
 	}
-	const name = "local-cluster-forwards-ports"
-	_, err := e.Client.RbacV1().Roles(namespace).Create(t.Context(), &rbacv1.Role{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods/portforward"}, Verbs: []string{"create"}}},
-	}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	_, err = e.Client.RbacV1().RoleBindings(namespace).Create(t.Context(), &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
-		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: namespace, Name: "kthena-certgen"}},
-	}, metav1.CreateOptions{})
-	require.NoError(t, err)
+	require.NoError(t, e.LetForward(t.Context(), namespace, "kthena-certgen"))
 }
 
 // remove removes the release, if it is still there, and the namespace. What belongs to the whole cluster is gone then, so

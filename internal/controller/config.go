@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -78,7 +79,8 @@ func LoadConfig(path string, dirs map[string]string) (*Config, error) {
 	}
 	c := &Config{}
 	if err := yaml.UnmarshalStrict(text, c); err != nil {
-		return nil, fmt.Errorf("reading the configuration %s: %w", path, err)
+		// What is wrong with each of several lines is on a line of its own.
+		return nil, fmt.Errorf("reading the configuration %s: %s", path, strings.Join(strings.Fields(err.Error()), " "))
 	}
 	for _, component := range c.Components {
 		for i := range component.Certificates {

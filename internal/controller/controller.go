@@ -189,20 +189,23 @@ func (c *Controller) Run(ctx context.Context) {
 			}
 		}
 		if c.Config.Mode == verify.Auto {
-			all.Go(func() { c.loop(ctx, r, r.healing, "heal", c.heal) })
+			all.Go(func() { c.loop(ctx, r, r.healing, "heal", r.unread, c.heal) })
 		}
-		all.Go(func() { c.loop(ctx, r, r.serving, "serve", c.serve) })
+		all.Go(func() { c.loop(ctx, r, r.serving, "serve", func() error { return c.unread(r) }, c.serve) })
 	}
 	all.Wait()
 	c.tell.recording.Wait()
 }
 
-// loop runs do whenever it is woken, and when do has asked for it.
-func (c *Controller) loop(ctx context.Context, r *component, l *loop, what string, do func(context.Context, *component) (time.Duration, error)) {
+// loop runs do whenever it is woken, and when do has asked for it, but not before all that it needs has been read: unread says
+// what has not been. What is read must wake the loop.
+func (c *Controller) loop(ctx context.Context, r *component, l *loop, what string, unread func() error,
+	do func(context.Context, *component) (time.Duration, error),
+) {
 	retry := minRetry
 	failure := ""
 	for ctx.Err() == nil {
-		if err := c.unread(r); err != nil {
+		if err := unread(); err != nil {
 			// Nothing is known yet; what is read wakes the loop.
 			l.set(err)
 			l.wait(ctx, maxWait)
@@ -232,7 +235,7 @@ func (c *Controller) loop(ctx context.Context, r *component, l *loop, what strin
 	}
 }
 
-// unread says which objects that a component needs have not been read yet.
+// unread says which of the objects have not been read yet that serve looks at.
 func (c *Controller) unread(r *component) error {
 	if _, err := c.slices.all(); err != nil {
 		return err
@@ -240,6 +243,11 @@ func (c *Controller) unread(r *component) error {
 	if _, err := r.deployment.get(r.Deployment); err != nil {
 		return err
 	}
+	return r.unread()
+}
+
+// unread says which of the objects have not been read yet that heal looks at.
+func (r *component) unread() error {
 	for i := range r.certificates {
 		w := &r.certificates[i]
 		if w.secret != nil {

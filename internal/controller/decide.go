@@ -75,6 +75,9 @@ func (d *decision) lookAgain(in time.Duration) {
 // decide looks at what is known of a component. It changes nothing but m.
 func decide(cfg *Config, o *observation, m *memory, now time.Time) decision {
 	var d decision
+	if o.deployment == nil {
+		d.find(&o.certificates[0], verify.DeploymentMissing, patience, "Deployment %s/%s does not exist, so nothing is rolled: run helm upgrade", cfg.Namespace, o.component)
+	}
 	usable, stale := true, 0
 	for i := range o.certificates {
 		c := &o.certificates[i]
@@ -130,7 +133,7 @@ func roll(cfg *Config, o *observation, m *memory, d *decision, stale int, now ti
 	first := firstStale(o)
 	tell := func(after time.Duration, why string) {
 		d.find(first, verify.Stale, after, "Deployment %s/%s: %d of its pods serve another certificate than Secret %s holds (%s): %s",
-			cfg.Namespace, deploymentName(o), stale, first.Secret, short(first.stored.Leaf), why)
+			cfg.Namespace, o.component, stale, first.Secret, short(first.stored.Leaf), why)
 	}
 	settled := m.trustedSince.Add(cfg.Settle.Duration)
 	if mistrusted(o, now) {
@@ -138,8 +141,7 @@ func roll(cfg *Config, o *observation, m *memory, d *decision, stale int, now ti
 		settled = m.trustedSince
 	}
 	switch {
-	case o.deployment == nil:
-		tell(patience, "it does not exist")
+	case o.deployment == nil: // found already
 	case o.deployment.rolledTo() == target:
 		// It was rolled for this; at most once for each certificate.
 		if o.deployment.unsettled() == "" {
@@ -173,13 +175,6 @@ func mistrusted(o *observation, now time.Time) bool {
 		}
 	}
 	return false
-}
-
-func deploymentName(o *observation) string {
-	if o.deployment == nil {
-		return "of the component"
-	}
-	return o.deployment.Metadata.Name
 }
 
 // firstStale is the first certificate that a pod does not serve.

@@ -52,7 +52,7 @@ func newScene(t *testing.T) *scene {
 	d := &deployment{}
 	d.Metadata.Name, d.Metadata.Generation, d.Spec.Replicas = "server", 3, ptr.To[int32](3)
 	d.Status.ObservedGeneration, d.Status.Replicas, d.Status.UpdatedReplicas, d.Status.ReadyReplicas, d.Status.AvailableReplicas = 3, 3, 3, 3, 3
-	s.o = &observation{deployment: d, certificates: []certificate{{
+	s.o = &observation{component: "server", deployment: d, certificates: []certificate{{
 		Certificate: Certificate{Service: "hook", Secret: "certs", DNSNames: []string{name}},
 		name:        name, exists: true, ours: true, stored: s.current, retired: map[string]bool{},
 		entries: []entry{{configuration: "config", name: "check", cas: s.current.CAs}},
@@ -135,7 +135,6 @@ func TestPodsAreNotRolledYet(t *testing.T) {
 		"while a pod is not available":       {func(s *scene) { s.o.deployment.Status.AvailableReplicas = 2 }, "not all of its pods are available"},
 		"while another Deployment is rolled": {func(s *scene) { s.o.busy = "other" }, "it is not rolled before Deployment other"},
 		"when the configuration forbids it":  {func(s *scene) { s.cfg.Roll = false }, "it would be rolled, which the configuration forbids"},
-		"when there is no Deployment":        {func(s *scene) { s.o.deployment = nil }, "it does not exist"},
 		"when they were rolled to that certificate once": {func(s *scene) {
 			s.o.deployment.Spec.Template.Metadata.Annotations = map[string]string{annotationCertificate: gen.Fingerprint(s.current.Leaf)}
 		}, "it was rolled to it already"},
@@ -152,6 +151,23 @@ func TestPodsAreNotRolledYet(t *testing.T) {
 					assert.Contains(t, f.message, tc.why)
 				}
 			}
+		})
+	}
+}
+
+func TestADeploymentThatDoesNotExistIsFoundAndNotRolled(t *testing.T) {
+	for title, change := range map[string]func(s *scene){
+		"while pods of its serve an older certificate": (*scene).renewed,
+		"while there is no pod":                        func(s *scene) { s.serve() },
+	} {
+		t.Run(title, func(t *testing.T) {
+			s := newScene(t)
+			change(s)
+			s.o.deployment = nil
+			d := s.after(time.Hour)
+			assert.Empty(t, d.roll)
+			require.Equal(t, []verify.Code{verify.DeploymentMissing}, codes(d), "one finding, however many pods there are")
+			assert.Equal(t, "Deployment ns/server does not exist, so nothing is rolled: run helm upgrade", d.findings[0].message)
 		})
 	}
 }

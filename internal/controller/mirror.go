@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,8 +34,10 @@ type Watcher interface {
 // mirror is a copy of objects of the API, kept up to date by a watch. It is safe for concurrent use. What is read from it must
 // not be changed.
 type mirror[T any] struct {
-	path    string
-	query   url.Values
+	path  string
+	query url.Values
+	// what names the objects in messages.
+	what    string
 	changed func()
 	log     *slog.Logger
 
@@ -48,11 +51,20 @@ type mirror[T any] struct {
 var errNotRead = fmt.Errorf("not read yet")
 
 func newMirror[T any](path string, query url.Values, changed func(), log *slog.Logger) *mirror[T] {
-	return &mirror[T]{path: path, query: query, changed: changed, log: log, failure: errNotRead}
+	what := path
+	if name, ok := strings.CutPrefix(query.Get(fieldSelector), ofName); ok {
+		what += "/" + name
+	}
+	return &mirror[T]{path: path, query: query, what: what, changed: changed, log: log, failure: errNotRead}
 }
 
+const (
+	fieldSelector = "fieldSelector"
+	ofName        = "metadata.name="
+)
+
 // named is the query for one object by its name, which rights that are limited to the name allow.
-func named(name string) url.Values { return url.Values{"fieldSelector": {"metadata.name=" + name}} }
+func named(name string) url.Values { return url.Values{fieldSelector: {ofName + name}} }
 
 // run follows the objects until ctx ends.
 func (m *mirror[T]) run(ctx context.Context, w Watcher) {
@@ -96,10 +108,10 @@ func (m *mirror[T]) fail(err error) {
 		return
 	}
 	if apierrors.IsForbidden(err) {
-		m.log.Error("right is missing: grant it to the controller's service account", "path", m.path, "error", err)
+		m.log.Error("right is missing: grant it to the controller's service account", "what", m.what, "error", err)
 		return
 	}
-	m.log.Info("watching again", "path", m.path, "cause", err.Error())
+	m.log.Info("watching again", "what", m.what, "cause", err.Error())
 }
 
 // Replace implements kube.Handler.
@@ -136,7 +148,7 @@ func (m *mirror[T]) decode(e kube.Event) *T {
 	}
 	o := new(T)
 	if err := json.Unmarshal(e.Object, o); err != nil {
-		m.log.Error("reading an object of the API server", "path", m.path, "name", e.Name, "error", err)
+		m.log.Error("reading an object of the API server", "what", m.what, "name", e.Name, "error", err)
 		return nil
 	}
 	return o
@@ -147,7 +159,7 @@ func (m *mirror[T]) get(name string) (*T, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.objects == nil {
-		return nil, fmt.Errorf("reading %s: %w", m.path, m.failure)
+		return nil, fmt.Errorf("reading %s: %w", m.what, m.failure)
 	}
 	return m.objects[name], nil
 }
@@ -157,7 +169,7 @@ func (m *mirror[T]) all() ([]T, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.objects == nil {
-		return nil, fmt.Errorf("reading %s: %w", m.path, m.failure)
+		return nil, fmt.Errorf("reading %s: %w", m.what, m.failure)
 	}
 	found := make([]T, 0, len(m.objects))
 	for _, o := range m.objects {

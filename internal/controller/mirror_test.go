@@ -46,7 +46,7 @@ func TestAMirrorFollowsAnObject(t *testing.T) {
 	var changes atomic.Int32
 	m := newMirror[configuration]("/path", named("config"), func() { changes.Add(1) }, slog.New(slog.DiscardHandler))
 	_, err := m.get("config")
-	require.EqualError(t, err, "reading /path: not read yet")
+	require.EqualError(t, err, "reading /path/config: not read yet")
 
 	m.Replace([]kube.Event{{Name: "config", Object: object(t, "1")}})
 	o, err := m.get("config")

@@ -11,7 +11,9 @@ import (
 
 // observation is all that is known of a component at one moment.
 type observation struct {
-	deployment *deployment // nil: there is none
+	// component is the name of the Deployment, which is nil when there is none.
+	component  string
+	deployment *deployment
 	// busy is another Deployment that is being rolled, empty when there is none.
 	busy         string
 	certificates []certificate

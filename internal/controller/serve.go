@@ -162,7 +162,7 @@ func (c *Controller) observe(ctx context.Context, r *component) (*observation, e
 	if err != nil {
 		return nil, err
 	}
-	o := &observation{deployment: d}
+	o := &observation{component: r.Deployment, deployment: d}
 	for i := range r.certificates {
 		seen, err := c.observeCertificate(&r.certificates[i])
 		if err != nil {

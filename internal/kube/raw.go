@@ -52,7 +52,7 @@ func (r *Raw) Get(ctx context.Context, path string, query url.Values, o any) err
 			request = request.Param(key, value)
 		}
 	}
-	body, err := request.Do(ctx).Raw()
+	body, err := raw(request.Do(ctx))
 	if err != nil {
 		return err
 	}
@@ -60,6 +60,14 @@ func (r *Raw) Get(ctx context.Context, path string, query url.Values, o any) err
 		return fmt.Errorf("reading the answer to %s: %w", path, err)
 	}
 	return nil
+}
+
+// raw is the body of an answer. What a Result says itself of an error is not what the API server has said.
+func raw(answer rest.Result) ([]byte, error) {
+	if err := answer.Error(); err != nil {
+		return nil, err
+	}
+	return answer.Raw()
 }
 
 // DryRunCreate implements verify.API.

@@ -143,8 +143,8 @@ func (r *Raw) MergePatch(ctx context.Context, path string, patch any, fieldManag
 	if err != nil {
 		return fmt.Errorf("encoding a patch: %w", err)
 	}
-	answer, err := r.client.Patch(types.MergePatchType).AbsPath(path).Param("fieldManager", fieldManager).
-		SetHeader("Accept", runtime.ContentTypeJSON).Body(body).Do(ctx).Raw()
+	answer, err := raw(r.client.Patch(types.MergePatchType).AbsPath(path).Param("fieldManager", fieldManager).
+		SetHeader("Accept", runtime.ContentTypeJSON).Body(body).Do(ctx))
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package kube_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -88,7 +89,9 @@ func TestFollowTellsOfOneObjectWithRightsThatAreLimitedToItsName(t *testing.T) {
 	require.NoError(t, maps.Delete(ctx, "one", metav1.DeleteOptions{}))
 	assert.Equal(t, kube.Event{Name: "one"}, next(t, h.changed))
 
-	require.True(t, apierrors.IsForbidden(raw.Follow(ctx, path, nil, newTold())), "all of them may not be listed")
+	err = raw.Follow(ctx, path, nil, newTold())
+	require.True(t, apierrors.IsForbidden(err), "all of them may not be listed")
+	assert.EqualError(t, err, fmt.Sprintf(`listing %s: configmaps is forbidden: User %q cannot list resource "configmaps" in API group "" in the namespace %q`, path, user, ns.Name))
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -125,7 +126,11 @@ func (k *Kubelet) serveStreaming() error {
 		return fmt.Errorf("making the kubelet's certificate: %w", err)
 	}
 	listener := newMemoryListener()
-	server := &http.Server{Handler: k.streaming(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{
+		Handler: k.streaming(), ReadHeaderTimeout: 10 * time.Second,
+		// A client that leaves before the handshake is none of the user's business.
+		ErrorLog: slog.NewLogLogger(k.log.Handler(), slog.LevelDebug),
+	}
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	k.running.Go(func() {
 		if err := server.Serve(tls.NewListener(listener, config)); !errors.Is(err, http.ErrServerClosed) {

@@ -54,7 +54,7 @@ func TestWhatCertManagerRenewsIsServedWithNobodyActing(t *testing.T) {
 	i := install(t, inCertManagerMode)
 	const secret, service = "registry-webhook-certs", "registry-webhook"
 	before := generations(t, i)
-	p := probe.Start(t.Context(), i.Targets(t), 100)
+	p := probe.Start(t.Context(), i.Targets(t), 110)
 	begun := time.Now()
 	for range rounds {
 		old := fingerprint(t, i, secret)

@@ -50,7 +50,38 @@ type process struct {
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	ended chan struct{}
-	log   *bytes.Buffer
+	log   logBuffer
+}
+
+// logBuffer is a buffer that may be read while a process writes into it.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// text is what it has logged so far.
+func (c *process) text() string { return c.log.String() }
+
+// hasEnded reports whether it does not run any more.
+func (c *process) hasEnded() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // newProcess stops the controller of a release, and prepares one that reaches the API server through the proxy. The
@@ -76,7 +107,7 @@ func newProcess(t *testing.T, i *charttest.Installation, p *httptest.Server, cha
 	t.Cleanup(func() {
 		c.kill()
 		if t.Failed() {
-			t.Logf("the controller of the test:\n%s", c.log)
+			t.Logf("the controller of the test:\n%s", c.text())
 		}
 	})
 	return c
@@ -87,12 +118,9 @@ func (c *process) start(t *testing.T) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.log == nil {
-		c.log = &bytes.Buffer{}
-	}
 	c.cmd = exec.Command(env.Program("kthena-certgen"), "controller", "--config", c.config, "--kubeconfig", c.kubeconfig,
 		"--metrics-bind-address=0", "--health-probe-bind-address=0")
-	c.cmd.Env, c.cmd.Stderr = []string{}, c.log
+	c.cmd.Env, c.cmd.Stderr = []string{}, &c.log
 	require.NoError(t, c.cmd.Start())
 	c.ended = make(chan struct{})
 	cmd, ended := c.cmd, c.ended
