@@ -189,20 +189,24 @@ func (c *Controller) Run(ctx context.Context) {
 			}
 		}
 		if c.Config.Mode == verify.Auto {
-			all.Go(func() { c.loop(ctx, r, r.healing, "heal", c.heal) })
+			all.Go(func() { c.loop(ctx, r, r.healing, "heal", unreadTrust, c.heal) })
 		}
-		all.Go(func() { c.loop(ctx, r, r.serving, "serve", c.serve) })
+		all.Go(func() { c.loop(ctx, r, r.serving, "serve", c.unread, c.serve) })
 	}
 	all.Wait()
 	c.tell.recording.Wait()
 }
 
-// loop runs do whenever it is woken, and when do has asked for it.
-func (c *Controller) loop(ctx context.Context, r *component, l *loop, what string, do func(context.Context, *component) (time.Duration, error)) {
+// loop runs do whenever it is woken, and when do has asked for it, once all is read that do looks at. What unread asks for has to
+// wake the loop: else it would wait for something else to change.
+func (c *Controller) loop(
+	ctx context.Context, r *component, l *loop, what string,
+	unread func(*component) error, do func(context.Context, *component) (time.Duration, error),
+) {
 	retry := minRetry
 	failure := ""
 	for ctx.Err() == nil {
-		if err := c.unread(r); err != nil {
+		if err := unread(r); err != nil {
 			// Nothing is known yet; what is read wakes the loop.
 			l.set(err)
 			l.wait(ctx, maxWait)
@@ -232,7 +236,7 @@ func (c *Controller) loop(ctx context.Context, r *component, l *loop, what strin
 	}
 }
 
-// unread says which objects that a component needs have not been read yet.
+// unread says what serve looks at and has not been read yet.
 func (c *Controller) unread(r *component) error {
 	if _, err := c.slices.all(); err != nil {
 		return err
@@ -240,6 +244,11 @@ func (c *Controller) unread(r *component) error {
 	if _, err := r.deployment.get(r.Deployment); err != nil {
 		return err
 	}
+	return unreadTrust(r)
+}
+
+// unreadTrust says what heal looks at and has not been read yet.
+func unreadTrust(r *component) error {
 	for i := range r.certificates {
 		w := &r.certificates[i]
 		if w.secret != nil {
