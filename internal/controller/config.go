@@ -144,6 +144,9 @@ func (c *Config) validateComponent(component Component) error {
 	return nil
 }
 
+// mounts reports whether certificates are read where the kubelet mounts them, not from the API.
+func (c *Config) mounts() bool { return c.Mode != verify.Auto }
+
 // spec is the certificate that auto mode makes.
 func (c *Config) spec(cert Certificate) gen.Spec {
 	return gen.Spec{

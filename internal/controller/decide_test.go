@@ -27,7 +27,12 @@ const (
 // made is a certificate of a new CA.
 func made(t *testing.T) gen.Report {
 	t.Helper()
-	b, err := gen.Generate(gen.Spec{DNSNames: []string{name}, Validity: months, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, now)
+	return madeAt(t, now)
+}
+
+func madeAt(t *testing.T, at time.Time) gen.Report {
+	t.Helper()
+	b, err := gen.Generate(gen.Spec{DNSNames: []string{name}, Validity: months, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, at)
 	require.NoError(t, err)
 	return gen.Check(b, []string{name}, now)
 }
@@ -172,6 +177,20 @@ func TestADeploymentThatDoesNotExistIsFoundAndNotRolled(t *testing.T) {
 	}
 }
 
+func TestThatARollWaitsForAnotherIsToldWhenThatTakesTooLong(t *testing.T) {
+	s := newScene(t)
+	s.renewed()
+	for title, change := range map[string]func(){
+		"another Deployment's": func() { s.o.busy = "other" },
+		"its own":              func() { s.o.busy, s.o.deployment.Status.UpdatedReplicas = "", 2 },
+	} {
+		change()
+		d := s.after(settle)
+		require.Equal(t, []verify.Code{verify.Stale}, codes(d), title)
+		assert.Equal(t, 10*time.Minute, d.findings[0].after, title)
+	}
+}
+
 func TestARollWaitsUntilEveryEntryHasTrustedTheCertificateForTheSettleTime(t *testing.T) {
 	s := newScene(t)
 	s.renewed()
@@ -193,6 +212,66 @@ func TestARollDoesNotWaitWhereWhatIsServedIsNotTrustedAnyMore(t *testing.T) {
 	s.renewed()
 	s.cert().entries[0].cas = s.current.CAs
 	assert.Equal(t, gen.Fingerprint(s.current.Leaf), s.after(0).roll)
+}
+
+// The kubelet gives a changed Secret to a pod that starts at once, and to one that runs, as the controller's, up to a minute and a half
+// later.
+func TestPodsThatServeANewerCertificateThanIsMountedAreNotRolledBeforeTheKubeletIsThrough(t *testing.T) {
+	for title, tc := range map[string]struct {
+		mode  string
+		waits time.Duration
+	}{
+		"cert-manager": {verify.CertManager, projection},
+		"manual":       {verify.Manual, projection},
+		"but in auto mode, where the Secret is read, they are": {verify.Auto, settle},
+	} {
+		t.Run(title, func(t *testing.T) {
+			s := newScene(t)
+			s.cfg.Mode, s.cert().ours = tc.mode, tc.mode == verify.Auto
+			decide(s.cfg, s.o, s.m, now.Add(-time.Hour))
+			newer := madeAt(t, now.Add(time.Minute))
+			s.cert().entries[0].cas = append(s.cert().entries[0].cas, newer.CAs...)
+			s.serve(newer, s.current, newer)
+			s.m.trustedSince = now
+			d := s.after(tc.waits - time.Second)
+			assert.Empty(t, d.roll)
+			assert.Empty(t, codes(d))
+			assert.InDelta(t, time.Second, d.again, float64(100*time.Millisecond), "it looks again when the time is over")
+			d = decide(s.cfg, s.o, s.m, now.Add(tc.waits))
+			assert.Equal(t, gen.Fingerprint(s.current.Leaf), d.roll, "somebody has put an older certificate back")
+		})
+	}
+	t.Run("which begins anew with the next one", func(t *testing.T) {
+		s := newScene(t)
+		s.cfg.Mode, s.cert().ours = verify.CertManager, false
+		newer := madeAt(t, now.Add(time.Minute))
+		s.cert().entries[0].cas = append(s.cert().entries[0].cas, newer.CAs...)
+		s.serve(newer)
+		decide(s.cfg, s.o, s.m, now)
+		s.serve(s.current)
+		decide(s.cfg, s.o, s.m, now.Add(time.Minute))
+		s.serve(newer)
+		decide(s.cfg, s.o, s.m, now.Add(time.Hour))
+		assert.Empty(t, decide(s.cfg, s.o, s.m, now.Add(time.Hour+projection-time.Second)).roll)
+	})
+}
+
+func TestASecretThatIsMissingIsToldWhenTheKubeletIsThrough(t *testing.T) {
+	for mode, after := range map[string]time.Duration{verify.Auto: patience, verify.CertManager: projection, verify.Manual: projection} {
+		s := newScene(t)
+		s.cfg.Mode, s.cert().exists, s.cert().stored = mode, false, gen.Report{}
+		d := s.after(0)
+		require.Equal(t, []verify.Code{verify.SecretMissing}, codes(d), mode)
+		assert.Equal(t, after, d.findings[0].after, mode)
+	}
+}
+
+func TestThatPodsAreNotRolledIsToldOnlyWhereTheyShouldBe(t *testing.T) {
+	s := newScene(t)
+	s.cert().entries[0].cas = nil
+	assert.NotContains(t, s.after(0).findings[0].message, "not rolled")
+	s.serve(s.old)
+	assert.Contains(t, s.after(0).findings[0].message, "not rolled")
 }
 
 func TestPodsAreNeverRolledToACertificateThatWouldNotDo(t *testing.T) {

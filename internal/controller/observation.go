@@ -92,6 +92,19 @@ func (c *certificate) stale() (stale []pod) {
 	return stale
 }
 
+// newerServed reports whether a pod serves a certificate that was made after the Secret's.
+func (o *observation) newerServed() bool {
+	for i := range o.certificates {
+		c := &o.certificates[i]
+		for _, p := range c.stale() {
+			if p.chain[0].NotBefore.After(c.stored.Leaf.NotBefore) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // uniform reports whether every ready pod serves the Secret's certificate, as far as can be seen, and there is one.
 func (c *certificate) uniform() bool {
 	for _, p := range c.pods {

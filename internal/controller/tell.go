@@ -17,8 +17,8 @@ import (
 const (
 	// reminder is after how long an Event about what lasts is recorded again; the API server forgets Events after an hour.
 	reminder = 12 * time.Hour
-	// eventTimeout is how long one Event may take.
-	eventTimeout = 2 * time.Second
+	// eventTimeout is how long one Event may take. Nobody waits for it but the end of the process, which has 30 s.
+	eventTimeout = 10 * time.Second
 	// healQuiet is for how long heals are counted and not told one by one.
 	healQuiet = 10 * time.Minute
 )
