@@ -2,7 +2,6 @@ package charts
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -46,9 +45,9 @@ type controllerComponent struct {
 }
 
 type controllerCertificate struct {
-	Service, Port, Secret, Dir string
-	DNSNames                   []string `json:"dnsNames"`
-	Mutating, Validating       []string
+	Service, Port, Secret string
+	DNSNames              []string `json:"dnsNames"`
+	Mutating, Validating  []string
 }
 
 // config is what the controller is told, and whether it is there.
@@ -85,7 +84,6 @@ func TestInAutoModeTheControllerIsToldWhatTheInitContainersAreTold(t *testing.T)
 			told := map[string][]string{}
 			for _, component := range cfg.Components {
 				for _, cert := range component.Certificates {
-					assert.Empty(t, cert.Dir, "it reads the Secret")
 					told[cert.Secret] = append(asArguments(cfg, component, cert), "--secret-name="+cert.Secret)
 				}
 			}
@@ -211,11 +209,17 @@ func TestOutsideAutoModeTheControllerMountsTheCertificatesWithoutTheirKeys(t *te
 			}
 			assert.Len(t, mounted, len(served))
 			assert.Len(t, cfg.certificates(), len(served))
-			for name, cert := range cfg.certificates() {
+			for name := range cfg.certificates() {
 				assert.True(t, served[name], name)
-				assert.Equal(t, name, mounted[cert.Dir])
-				assert.Equal(t, name, path.Base(cert.Dir))
 			}
+			told := map[string]string{}
+			for _, arg := range pod.Containers[0].Args {
+				if value, ok := cutFlag(arg, "--certificate-dir"); ok {
+					name, dir, _ := strings.Cut(value, "=")
+					told[dir] = name
+				}
+			}
+			assert.Equal(t, mounted, told)
 			for _, r := range all[*rbacv1.Role](objects) {
 				if r.Name == "kthena-certgen" {
 					assert.NotContains(t, strings.Join(rules(r.Rules), "\n"), "secrets")

@@ -43,9 +43,6 @@ components:
       - service: {{ .service }}
         port: {{ .port }}
         secret: {{ .secret | quote }}
-        {{- if not $auto }}
-        dir: {{ include "kthena.controller.certificateDir" . }}
-        {{- end }}
         dnsNames:
           {{- toYaml .dnsNames | nindent 10 }}
         {{- with .mutating }}
