@@ -150,7 +150,7 @@ tidy: ## Tidy the Go modules
 	@for module in hack/controlplane/*/; do (cd $$module && $(GO) mod tidy) || exit 1; done
 	@cd hack/actionlint && $(GO) mod tidy
 	@cd hack/gremlins && $(GO) mod tidy
-	@cd hack/rulecheck && $(GO) mod tidy
+	@cd hack/promtool && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy
 	@cd test/helm4 && $(GO) mod tidy
 

@@ -2,6 +2,7 @@ package charts
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -123,4 +124,22 @@ func TestNotesSayWhereTheRouterIs(t *testing.T) {
 		})
 	}
 	assert.NotContains(t, notes(t, "{networking: {enabled: false}}"), "address of the router")
+}
+
+func TestNotesSayWhoRollsThePodsAfterARenewal(t *testing.T) {
+	const certManager = "{global: {certManagementMode: cert-manager, certgen: {controller: "
+	for _, c := range []struct{ name, values, want string }{
+		{"the controller", "{}", "The controller kthena-certgen rolls the pods to a new certificate as soon as the API server trusts it.\n"},
+		{"people, who are told", certManager + "{roll: false}}}}",
+			"The controller kthena-certgen tells when there is a new certificate, and leaves it to you to restart the pods.\n"},
+		{"people, who have to know", certManager + "{enabled: false}}}}",
+			"There is no controller: Kthena's programs load a certificate when they start, so restart the pods after a renewal.\n"},
+		{"nobody where nothing serves TLS", webhooksOff, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := notes(t, c.values)
+			assert.Contains(t, got, c.want)
+			assert.Equal(t, c.want == "", !strings.Contains(got, "controller"))
+		})
+	}
 }

@@ -45,7 +45,8 @@ var steps = []step{
 	{page: "README.md", before: install},
 	{page: "certificate-management.md"},
 	{page: "rotation.md"},
-	{page: "monitoring.md", after: theCronJobVerifies},
+	{page: "controller.md"},
+	{page: "monitoring.md"},
 	// What auto mode has left stays, so that the page finds the objects of both modes.
 	{page: "troubleshooting.md", before: install + " --set global.certManagementMode=cert-manager"},
 	{page: "switching-modes.md", before: install + `
