@@ -31,7 +31,7 @@ type connection struct {
 
 func (o *connection) addFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.timeout, "timeout", 2*time.Minute, "limit for the whole run")
-	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account")
+	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account, else ~/.kube/config")
 	fs.StringVar(&o.logFormat, "log-format", logText, "format of the log: text or json")
 }
 
