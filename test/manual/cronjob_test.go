@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/volcano-sh/kthena-certgen/internal/reader"
 )
 
 // letVerifyForwardPorts gives the account that verifies in the cluster the right that a process needs and a pod does not: it
@@ -30,7 +32,7 @@ func letVerifyForwardPorts(t *testing.T) {
 
 // theCronJobVerifies runs the pod of the ready CronJob, whose controller is not in the local cluster, and requires that it finds
 // nothing wrong with the rights that come with it.
-func theCronJobVerifies(t *testing.T, _ *shell) {
+func theCronJobVerifies(t *testing.T, _ *reader.Reader) {
 	t.Helper()
 	const namespace, name = "kthena-system", "kthena-verify"
 	job, err := env.Client.BatchV1().CronJobs(namespace).Get(t.Context(), name, metav1.GetOptions{})
