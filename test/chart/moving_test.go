@@ -67,8 +67,11 @@ func TestMovingFromKthenasOwnChartFailsNoRequestAndLosesNothing(t *testing.T) {
 	p := probe.Start(t.Context(), ownTargets(t, i), probeRate)
 	follow("before")
 	follow("moving")
+	pods := ownPods(t, i)
+	require.Len(t, pods, 2)
 	follow("going-back")
 	ownTargets(t, i)
+	assert.Equal(t, pods, ownPods(t, i), "the old servers have run all the time")
 	requireConfiguration(t, i, "routerConfiguration", edited)
 	assert.Equal(t, before, ofTheUser(t, i), "all is as it was")
 	follow("moving")
@@ -180,6 +183,20 @@ func ofTheUser(t *testing.T, i *charttest.Installation) map[string]any {
 	require.NotEmpty(t, s.Status.LoadBalancer.Ingress, "the router has lost its address")
 	found["address"] = s.Status.LoadBalancer.Ingress[0].IP
 	return found
+}
+
+// ownPods are the names of the old servers' pods that are not about to go.
+func ownPods(t *testing.T, i *charttest.Installation) []string {
+	t.Helper()
+	pods, err := env.Client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of!=kthena"})
+	require.NoError(t, err)
+	var names []string
+	for _, p := range pods.Items {
+		if p.DeletionTimestamp == nil {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // requireConfiguration requires that the router's configuration is the user's.
