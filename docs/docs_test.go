@@ -3,7 +3,6 @@
 package docs
 
 import (
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -22,24 +21,8 @@ const root = ".."
 // pages are all Markdown files of the repository, by their paths from its root.
 func pages(t *testing.T) map[string]markdown.Page {
 	t.Helper()
-	found := map[string]markdown.Page{}
-	require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && (entry.Name() == ".git" || entry.Name() == "bin" || entry.Name() == "dist" || entry.Name() == "testdata"):
-			return fs.SkipDir
-		case filepath.Ext(path) != ".md":
-			return nil
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		path, err = filepath.Rel(root, path)
-		found[path] = markdown.Parse(path, content)
-		return err
-	}))
+	found, err := markdown.ParseAll(root)
+	require.NoError(t, err)
 	return found
 }
 

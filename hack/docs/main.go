@@ -65,9 +65,28 @@ func reference() ([]byte, error) {
 		}
 		// What else there is to see is on the same page.
 		text, _, _ := strings.Cut(page.String(), "\n### SEE ALSO\n")
-		b.WriteString("\n" + strings.TrimRight(text, "\n") + "\n")
+		text, options, _ := strings.Cut(text, "\n### Options\n")
+		text, _, _ = strings.Cut(text, "\n### Examples\n")
+		b.WriteString("\n" + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n```\n"+c.UseLine(), "\n```text\n"+c.UseLine()) + "\n")
+		writeExamples(&b, c.Example)
+		b.WriteString("\n### Options\n" + strings.Replace(strings.TrimRight(options, "\n"), "```\n", "```text\n", 1) + "\n")
 	}
 	return b.Bytes(), nil
+}
+
+// writeExamples writes the examples of a command's help, each paragraph a block that test/manual runs.
+func writeExamples(b *bytes.Buffer, examples string) {
+	if examples == "" {
+		return
+	}
+	b.WriteString("\n### Examples\n")
+	for example := range strings.SplitSeq(examples, "\n\n") {
+		b.WriteString("\n```sh\n")
+		for line := range strings.Lines(example) {
+			b.WriteString(strings.TrimPrefix(line, "  "))
+		}
+		b.WriteString("\n```\n")
+	}
 }
 
 // manPages writes a man page for each command, those of each shell's completion too.

@@ -57,9 +57,19 @@ func (e *Environment) Install(t testing.TB, values map[string]any) *Installation
 // Prepare makes the namespace of a release, which goes away with the test.
 func (e *Environment) Prepare(t testing.TB) *Installation {
 	t.Helper()
-	ns, err := e.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		GenerateName: "kthena-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
-	}}, metav1.CreateOptions{})
+	return e.prepare(t, metav1.ObjectMeta{GenerateName: "kthena-"})
+}
+
+// PrepareIn does the same with a namespace of that name, which must not exist.
+func (e *Environment) PrepareIn(t *testing.T, namespace string) *Installation {
+	t.Helper()
+	return e.prepare(t, metav1.ObjectMeta{Name: namespace})
+}
+
+func (e *Environment) prepare(t testing.TB, meta metav1.ObjectMeta) *Installation {
+	t.Helper()
+	meta.Labels = map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
+	ns, err := e.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: meta}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	e.letForward(t, ns.Name)
 	client, err := helm.New(e.Kubeconfig, ns.Name)

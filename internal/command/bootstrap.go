@@ -40,14 +40,18 @@ from outside the cluster, with a kubeconfig.
 What it has created, renewed, repaired or refused it also tells in an Event of the Secret, if it may.
 
 It logs to stderr and ends with one line of JSON on stdout that says what was done.`,
-		Example: `  kthena-certgen bootstrap --namespace kthena-system --secret-name registry-webhook-certs-auto \
-    --dns-name registry-webhook.kthena-system.svc --validating-webhook-configuration kthena-registry-validating-webhook \
-    --output-dir /etc/tls
+		Example: `  # As an init container does; the folder must exist.
+  mkdir -p certs
+  kthena-certgen bootstrap --namespace kthena-system --secret-name workload-webhook-certs-auto \
+    --dns-name workload-webhook.kthena-system.svc --dns-name workload-webhook.kthena-system.svc.cluster.local \
+    --validating-webhook-configuration kthena-workload-validating-webhook --output-dir certs
 
   # From your own machine: renew now, then roll the pods.
   kthena-certgen bootstrap --kubeconfig ~/.kube/config --force-renew --namespace kthena-system \
-    --secret-name registry-webhook-certs-auto --dns-name registry-webhook.kthena-system.svc \
-    --validating-webhook-configuration kthena-registry-validating-webhook`,
+    --secret-name workload-webhook-certs-auto \
+    --dns-name workload-webhook.kthena-system.svc --dns-name workload-webhook.kthena-system.svc.cluster.local \
+    --validating-webhook-configuration kthena-workload-validating-webhook
+  kubectl rollout restart --namespace kthena-system deployment/kthena-workload`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {

@@ -39,7 +39,7 @@ During a switch to manual mode old pods serve the old certificate and new ones y
 hold both CAs: what this prints, and your CA.`,
 		Example: `  kthena-certgen ca-bundle --namespace kthena-system > both.crt
   cat manual/ca.crt >> both.crt
-  helm upgrade kthena charts/kthena --namespace kthena-system --values manual/values.yaml \
+  helm upgrade kthena charts/kthena --namespace kthena-system --values manual/values.yaml --wait \
     --set-string global.webhook.caBundle="$(base64 -w0 both.crt)"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

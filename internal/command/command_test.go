@@ -24,6 +24,7 @@ func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 func TestBadInputIsRefusedInOneLine(t *testing.T) {
 	t.Setenv("KUBECONFIG", "")
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	t.Setenv("HOME", t.TempDir())
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, []byte("no kubeconfig"), 0o600))
 	const hint = " (see 'kthena-certgen bootstrap --help')\n"
@@ -58,7 +59,7 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		"an unknown log format":               {[]string{"--log-format=xml"}, `--log-format "xml" is unknown: use text or json` + hint},
 		"a kubeconfig that does not exist":    {[]string{"--kubeconfig=" + file + "s"}, "--kubeconfig: reading the kubeconfig: stat " + file + "s: no such file or directory" + hint},
 		"a kubeconfig that is none":           {[]string{"--kubeconfig=" + file}, `--kubeconfig: reading the kubeconfig: error loading config file "` + file + `": `},
-		"nothing to find the API server by":   {nil, "this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file" + hint},
+		"nothing to find the API server by":   {nil, "this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file" + hint},
 		"a renewal before the beginning":      {[]string{"--validity=24h", "--renew-before=24h"}, "--renew-before 24h0m0s is not allowed: use 0 to 23h59m30s, 30s less than --validity" + hint},
 		"a renewal right after the beginning": {[]string{"--validity=24h", "--renew-before=23h59m31s"}, "--renew-before 23h59m31s is not allowed: use 0 to 23h59m30s, 30s less than --validity" + hint},
 		"a renewal as early as is allowed":    {[]string{"--validity=24h", "--renew-before=23h59m30s", "--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`},
@@ -110,7 +111,7 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		"no Helm release":          {[]string{"--release="}, `--release "" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
 		"a malformed Helm release": {[]string{"--release=a,b"}, `--release "a,b" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
 		"no time at all":           {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0"},
-		"no API server":            {nil, "this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file"},
+		"no API server":            {nil, "this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file"},
 		"an unknown output":        {[]string{"--output=der"}, `--output "der" is unknown: use pem or base64`},
 	} {
 		for _, command := range []string{"ca-bundle", "release"} {
@@ -136,6 +137,7 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 func TestVerifyRefusesBadFlagsInOneLine(t *testing.T) {
 	t.Setenv("KUBECONFIG", "")
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	t.Setenv("HOME", t.TempDir())
 	const hint = " (see 'kthena-certgen verify --help')\n"
 	for name, tc := range map[string]struct {
 		arg  string
@@ -147,7 +149,7 @@ func TestVerifyRefusesBadFlagsInOneLine(t *testing.T) {
 		"a negative time":                   {"--warn-within=-1h", "--warn-within -1h0m0s is not allowed: use 0 or more" + hint},
 		"an unknown form":                   {"--output=xml", `--output "xml" is unknown: use table, json or yaml` + hint},
 		"no time at all":                    {"--timeout=0s", "--timeout 0s is not allowed: use more than 0" + hint},
-		"nothing to find the API server by": {"--release=r", "this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file" + hint},
+		"nothing to find the API server by": {"--release=r", "this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file" + hint},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t, "verify", "--namespace=ns", tc.arg)

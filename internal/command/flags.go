@@ -36,7 +36,7 @@ func (o *connection) addFlags(fs *pflag.FlagSet) {
 
 // addConnectionFlags adds the flags of a command that runs until it is ended.
 func (o *connection) addConnectionFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account")
+	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account, else ~/.kube/config")
 	fs.StringVar(&o.logFormat, "log-format", logText, "format of the log: text or json")
 }
 

@@ -50,12 +50,15 @@ Keys are readable by you alone. The folder must be empty or not there; --force r
 before, and nothing else. Either everything is written or nothing. A folder that is there is filled in place, so it may be a
 mount point or the one that you work in.`,
 		Example: `  kthena-certgen generate --namespace kthena-system --output-dir manual
+  kubectl create namespace kthena-system
   kubectl apply --filename manual/secrets.yaml
-  helm install kthena charts/kthena --namespace kthena-system --values manual/values.yaml
+  helm install kthena charts/kthena --namespace kthena-system --values manual/values.yaml --wait
 
-  # Certificates of a corporate PKI, and TLS for the router.
-  kthena-certgen generate --namespace kthena-system --output-dir manual --router-dns-name models.example.com --csr-only
-  kthena-certgen generate --namespace kthena-system --output-dir manual --router-dns-name models.example.com --import \
+  # Requests for a corporate PKI to sign, with one for the router's TLS.
+  kthena-certgen generate --namespace kthena-system --output-dir corporate --router-dns-name models.example.com --csr-only
+
+  # With each answer as tls.crt beside its request:
+  kthena-certgen generate --namespace kthena-system --output-dir corporate --router-dns-name models.example.com --import \
     --ca-cert corporate-ca.crt`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -30,7 +30,8 @@ pod of auto mode that puts in a CA afterwards owns the bundle again; one that st
 
 It prints one line for each webhook configuration.`,
 		Example: `  kthena-certgen release --namespace kthena-system
-  helm upgrade kthena charts/kthena --namespace kthena-system --values manual/values.yaml`,
+  helm upgrade kthena charts/kthena --namespace kthena-system --values manual/values.yaml \
+    --set-string global.webhook.caBundle="$(base64 -w0 both.crt)"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.run(cmd, o.disown)

@@ -89,7 +89,7 @@ func (o *verifyOptions) addFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.warnWithin, "warn-within", 0, "remaining life below which a certificate expires soon; 0 is 30 days, or a tenth of its life where that is shorter")
 	fs.StringVarP(&o.output, "output", "o", outputTable, "form of the report: table, json or yaml")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "limit for the whole run")
-	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account")
+	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account, else ~/.kube/config")
 }
 
 // validate reports the first flag that is wrong, by its name and with what is allowed.

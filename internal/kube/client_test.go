@@ -157,21 +157,36 @@ func TestConfigFindsTheAPIServer(t *testing.T) {
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
 	broken := filepath.Join(t.TempDir(), "broken")
 	require.NoError(t, os.WriteFile(broken, []byte("apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: missing}}]\n"), 0o600))
+	home := func(content string) string {
+		dir := t.TempDir()
+		require.NoError(t, os.Mkdir(filepath.Join(dir, ".kube"), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, ".kube", "config"), []byte(content), 0o600))
+		return dir
+	}
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	const nothing = "this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file"
+	emptyHome := home("")
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	for name, tc := range map[string]struct {
-		flag, env string
-		want      string // an error; empty: the cluster
+		flag, env, home string
+		want            string // an error; empty: the cluster
 	}{
-		"by the file that is given":            {path, "", ""},
-		"by that and not by the environment":   {path, "/missing", ""},
-		"by the environment":                   {"", path, ""},
-		"by the first file of the environment": {"", path + ":" + broken, ""},
-		"not by a file that is missing":        {"/missing", "", "--kubeconfig: reading the kubeconfig: stat /missing: no such file or directory"},
-		"not by one of the environment's":      {"", "/missing", "KUBECONFIG: /missing: there is no kubeconfig, or it is empty"},
-		"not by one that is empty":             {empty, "", "--kubeconfig: " + empty + ": there is no kubeconfig, or it is empty"},
-		"not by one that leads nowhere":        {broken, "", `--kubeconfig: using the kubeconfig: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable`},
+		"by the file that is given":            {path, "", "", ""},
+		"by that and not by the environment":   {path, "/missing", "", ""},
+		"by the environment":                   {"", path, "", ""},
+		"by the first file of the environment": {"", path + ":" + broken, "", ""},
+		"not by a file that is missing":        {"/missing", "", "", "--kubeconfig: reading the kubeconfig: stat /missing: no such file or directory"},
+		"not by one of the environment's":      {"", "/missing", "", "KUBECONFIG: /missing: there is no kubeconfig, or it is empty"},
+		"not by one that is empty":             {empty, "", "", "--kubeconfig: " + empty + ": there is no kubeconfig, or it is empty"},
+		"not by one that leads nowhere":        {broken, "", "", `--kubeconfig: using the kubeconfig: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable`},
+		"by kubectl's own":                     {"", "", home(string(content)), ""},
+		"not by kubectl's that is empty":       {"", "", emptyHome, "~/.kube/config: " + emptyHome + "/.kube/config: there is no kubeconfig, or it is empty"},
+		"not without any":                      {"", "", t.TempDir(), nothing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("KUBECONFIG", tc.env)
+			t.Setenv("HOME", tc.home)
 			cfg, err := kube.Config(tc.flag)
 			if tc.want != "" {
 				require.EqualError(t, err, tc.want)

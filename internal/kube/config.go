@@ -3,6 +3,7 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,10 +11,12 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/util/homedir"
 )
 
 // Config says where the API server is and who we are there: by the kubeconfig file when one is given, else by the files
-// that the environment variable KUBECONFIG names, else by the pod's service account.
+// that the environment variable KUBECONFIG names, else by the pod's service account, and outside a pod by the file that kubectl
+// uses, ~/.kube/config.
 func Config(kubeconfig string) (*rest.Config, error) {
 	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig}
 	source := "--kubeconfig"
@@ -23,13 +26,18 @@ func Config(kubeconfig string) (*rest.Config, error) {
 	}
 	if kubeconfig == "" && len(rules.Precedence) == 0 {
 		cfg, err := rest.InClusterConfig()
-		if errors.Is(err, rest.ErrNotInCluster) {
-			return nil, errors.New("this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file")
+		if err == nil {
+			return cfg, nil
 		}
-		if err != nil {
+		if !errors.Is(err, rest.ErrNotInCluster) {
 			return nil, fmt.Errorf("reading the pod's service account: %w", err)
 		}
-		return cfg, nil
+		source = "~/.kube/config"
+		path := filepath.Join(homedir.HomeDir(), clientcmd.RecommendedHomeDir, clientcmd.RecommendedFileName)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no %s: name a kubeconfig file", source)
+		}
+		rules.Precedence = []string{path}
 	}
 	// Not clientcmd's deferred loading: that falls back to the pod's service account when the files hold nothing, and so
 	// would act on another cluster than the one that was named.

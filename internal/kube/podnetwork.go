@@ -14,7 +14,9 @@ import (
 
 // InPod reports whether Config takes the pod's service account, when it is given the same kubeconfig.
 func InPod(kubeconfig string) bool {
-	return kubeconfig == "" && os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == ""
+	// By the variables that rest.InClusterConfig looks at.
+	inCluster := os.Getenv("KUBERNETES_SERVICE_HOST") != "" && os.Getenv("KUBERNETES_SERVICE_PORT") != ""
+	return inCluster && kubeconfig == "" && os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == ""
 }
 
 // PodNetwork connects to pods and Services directly, from a pod.

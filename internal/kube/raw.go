@@ -70,13 +70,13 @@ func raw(answer rest.Result) ([]byte, error) {
 	return answer.Raw()
 }
 
-// DryRunCreate implements verify.API.
+// DryRunCreate implements verify.API. Fields that the kind's schema lacks are dropped without a warning.
 func (r *Raw) DryRunCreate(ctx context.Context, path string, o any) error {
 	body, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
-	return r.client.Post().AbsPath(path).Param("dryRun", metav1.DryRunAll).
+	return r.client.Post().AbsPath(path).Param("dryRun", metav1.DryRunAll).Param("fieldValidation", metav1.FieldValidationIgnore).
 		SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body).Do(ctx).Error()
 }
 

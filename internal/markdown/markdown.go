@@ -4,6 +4,10 @@ package markdown
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -42,6 +46,16 @@ type Block struct {
 	Language string
 	// Mark is the rest of the info string, which no reader of the rendered page sees.
 	Mark string
+	// Section is the anchor of the heading of the first or second level that the block stands below.
+	Section string
+}
+
+// Needs is what the commands of the block need that the tests lack, empty when they are run.
+func (b Block) Needs() string {
+	if need, ok := strings.CutPrefix(b.Mark, "needs "); ok {
+		return need
+	}
+	return ""
 }
 
 // Position names the place of a part for a message.
@@ -61,17 +75,46 @@ func Parse(path string, source []byte) Page {
 	return r.page
 }
 
+// ParseAll reads all pages below a folder, by their paths from it. Built files and the data of tests are no pages.
+func ParseAll(root string) (map[string]Page, error) {
+	found := map[string]Page{}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && slices.Contains([]string{".git", "bin", "dist", "testdata"}, entry.Name()):
+			return fs.SkipDir
+		case filepath.Ext(path) != ".md":
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		path, err = filepath.Rel(root, path)
+		found[path] = Parse(path, content)
+		return err
+	})
+	return found, err
+}
+
 type reader struct {
 	source []byte
 	page   Page
 	// seen counts the headings by their anchors: a second one gets a number.
 	seen map[string]int
+	// section is that of the blocks to come.
+	section string
 }
 
 func (r *reader) visit(n ast.Node) {
 	switch n := n.(type) {
 	case *ast.Heading:
-		r.page.Anchors = append(r.page.Anchors, r.anchor(r.text(n)))
+		anchor := r.anchor(r.text(n))
+		r.page.Anchors = append(r.page.Anchors, anchor)
+		if n.Level <= 2 {
+			r.section = anchor
+		}
 	case *ast.Link:
 		r.page.Links = append(r.page.Links, Part{string(n.Destination), r.line(n)})
 	case *ast.Image:
@@ -81,14 +124,14 @@ func (r *reader) visit(n ast.Node) {
 	case *ast.CodeSpan:
 		r.page.Code = append(r.page.Code, Part{r.text(n), r.line(n)})
 	case *ast.FencedCodeBlock:
-		b := Block{Part: r.block(n)}
+		b := Block{Part: r.block(n), Section: r.section}
 		if n.Info != nil {
 			language, mark, _ := strings.Cut(string(n.Info.Segment.Value(r.source)), " ")
 			b.Language, b.Mark = language, strings.TrimSpace(mark)
 		}
 		r.page.Blocks = append(r.page.Blocks, b)
 	case *ast.CodeBlock:
-		r.page.Blocks = append(r.page.Blocks, Block{Part: r.block(n)})
+		r.page.Blocks = append(r.page.Blocks, Block{Part: r.block(n), Section: r.section})
 	}
 }
 

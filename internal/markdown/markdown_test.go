@@ -31,6 +31,8 @@ one
 
     indented
 
+### Deeper
+
 - in a list
 
   '''yaml
@@ -43,14 +45,16 @@ func TestParse(t *testing.T) {
 	part := func(text string, line int) markdown.Part { return markdown.Part{Text: text, Line: line} }
 	assert.Equal(t, markdown.Page{
 		Path:    "docs/page.md",
-		Anchors: []string{"what-a-run-says-it-is-over", "twice", "twice-1"},
+		Anchors: []string{"what-a-run-says-it-is-over", "twice", "twice-1", "deeper"},
 		Links:   []markdown.Part{part("other.md#part", 3), part("https://example.com/", 3), part("p.png", 9)},
 		Code:    []markdown.Part{part("run", 1), part("other", 3), part("some code", 4), part("in a table", 9)},
 		Blocks: []markdown.Block{
-			{Part: part("one\n  two\n", 16), Language: "sh", Mark: "needs kind"},
-			{Part: part("indented\n", 20)},
-			{Part: part("key: value\n", 25), Language: "yaml"},
+			{Part: part("one\n  two\n", 16), Language: "sh", Mark: "needs kind", Section: "twice-1"},
+			{Part: part("indented\n", 20), Section: "twice-1"},
+			{Part: part("key: value\n", 27), Language: "yaml", Section: "twice-1"},
 		},
 	}, page)
 	assert.Equal(t, "docs/page.md:16", page.Position(page.Blocks[0].Part))
+	assert.Equal(t, "kind", page.Blocks[0].Needs())
+	assert.Empty(t, page.Blocks[1].Needs())
 }

@@ -1,12 +1,13 @@
 // Package probe asks the API server to admit objects, as users do, and tells whether the webhooks behind it answered.
 //
 // Every webhook entry of a release is a [Target]: one object that the entry must admit and one that it must refuse, both
-// sent as dry-run creates, so nothing is stored. A refusal by the webhook is an answer like any other. Only a call that
+// valid for Kthena v1.0.0 and sent as dry-run creates, so nothing is stored. A refusal by the webhook is an answer like any other. Only a call that
 // failed, because of a certificate, a closed port or a time-out, counts against the release.
 package probe
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -21,6 +22,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
+
+	"github.com/volcano-sh/kthena-certgen/internal/sample"
 )
 
 // The annotations that make the stand-in for Kthena's servers refuse an object, by the kind of webhook that refuses.
@@ -95,7 +98,14 @@ func (f *finder) add(c metav1.ObjectMeta, entry string, bundle []byte, rules []a
 		f.err = fmt.Errorf("finding the kind of %s, which webhook %s of %s is called for: %w", gvr.GroupResource(), entry, c.Name, err)
 		return
 	}
-	valid := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{}}}
+	spec := map[string]any{}
+	if samples := sample.Of(gvr.Resource); samples != nil {
+		if err := json.Unmarshal(samples[0].Valid, &spec); err != nil {
+			f.err = fmt.Errorf("reading the sample of %s: %w", gvr.Resource, err)
+			return
+		}
+	}
+	valid := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 	valid.SetGroupVersionKind(gvk)
 	valid.SetGenerateName("probe-")
 	f.targets = append(f.targets, Target{

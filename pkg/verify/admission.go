@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/volcano-sh/kthena-certgen/internal/sample"
 )
 
 // asked is a resource and the entries that are called when one of it is created.
@@ -39,33 +41,63 @@ func resources(entries []*entry) []*asked {
 
 // ask has the API server call the entries of a resource, by dry-run creates: of an object that must be admitted and of
 // one that must be refused. An object that is refused where it need not be is an answer, too.
+//
+// Which version of Kthena has defined the kind is the schema's to say: the samples are tried in their order until one fits it.
 func (v *Verifier) ask(ctx context.Context, a *asked) error {
-	s, err := v.sampleOf(ctx, a)
-	if err != nil || s == nil {
+	samples, err := v.samplesOf(ctx, a)
+	if err != nil || len(samples) == 0 {
 		return err
 	}
-	answers := make([]answer, 2)
+	var s sample.Sample
+	var answers [2]answer
+	for i, candidate := range samples {
+		got, err := v.askBoth(ctx, a, candidate)
+		if err != nil {
+			return err
+		}
+		if i == 0 || !got[0].invalid {
+			s, answers = candidate, got
+		}
+		if !got[0].invalid {
+			break
+		}
+	}
+	admitted := v.admit(a, answers[0])
+	if s.Invalid != nil {
+		v.refuse(a, answers[1], admitted, s.MayAdmit)
+	}
+	return nil
+}
+
+// askBoth asks for an object with each of the specs of a sample: the valid one, and the invalid one if there is one.
+func (v *Verifier) askBoth(ctx context.Context, a *asked, s sample.Sample) (answers [2]answer, err error) {
 	group := newGroup()
-	for i, spec := range []string{s.valid, s.invalid} {
-		if spec == "" {
+	for i, spec := range []json.RawMessage{s.Valid, s.Invalid} {
+		if spec == nil {
 			continue
 		}
 		group.run(func() (err error) {
-			answers[i], err = v.create(ctx, a, s.kind, spec)
+			answers[i], err = v.create(ctx, a, s.Kind, spec)
 			if err == nil && answers[i].closed() {
-				answers[i], err = v.create(ctx, a, s.kind, spec)
+				answers[i], err = v.create(ctx, a, s.Kind, spec)
 			}
 			return err
 		})
 	}
-	if err := group.wait(); err != nil {
-		return err
+	return answers, group.wait()
+}
+
+// samplesOf are the samples of a resource. For one that the versions of Kthena that are known do not have it is an empty object:
+// whatever a webhook says to it is an answer. There are none when the API server lacks the kind.
+func (v *Verifier) samplesOf(ctx context.Context, a *asked) ([]sample.Sample, error) {
+	if samples := sample.Of(a.resource); samples != nil {
+		return samples, nil
 	}
-	admitted := v.admit(a, answers[0])
-	if s.invalid != "" {
-		v.refuse(a, answers[1], admitted)
+	kind, err := v.kindOf(ctx, a)
+	if err != nil || kind == "" {
+		return nil, err
 	}
-	return nil
+	return []sample.Sample{{Kind: kind, Valid: json.RawMessage("{}")}}, nil
 }
 
 // answer is what the API server made of one create.
@@ -89,12 +121,12 @@ func (got answer) closed() bool {
 }
 
 // create sends one object.
-func (v *Verifier) create(ctx context.Context, a *asked, kind, spec string) (answer, error) {
+func (v *Verifier) create(ctx context.Context, a *asked, kind string, spec json.RawMessage) (answer, error) {
 	o := map[string]any{
 		"apiVersion": a.group + "/" + a.version,
 		"kind":       kind,
 		"metadata":   map[string]string{"generateName": "kthena-certgen-verify-"},
-		"spec":       json.RawMessage(spec),
+		"spec":       spec,
 	}
 	path := fmt.Sprintf("/apis/%s/%s/namespaces/%s/%s", a.group, a.version, v.Namespace, a.resource)
 	err := v.API.DryRunCreate(ctx, path, o)
@@ -181,8 +213,8 @@ func (v *Verifier) admit(a *asked, got answer) bool {
 	return false
 }
 
-// refuse takes note of what became of the object that must be refused.
-func (v *Verifier) refuse(a *asked, got answer, admitted bool) {
+// refuse takes note of what became of the object that must be refused, or may be admitted by a version of Kthena.
+func (v *Verifier) refuse(a *asked, got answer, admitted, mayAdmit bool) {
 	ours, rest := a.split(got)
 	switch {
 	case !got.asked || got.missing:
@@ -193,7 +225,7 @@ func (v *Verifier) refuse(a *asked, got answer, admitted bool) {
 		if admitted {
 			ours.Admission = AnsweredBoth
 		}
-	case got.denied+got.failed+got.other != "":
+	case mayAdmit, got.denied+got.failed+got.other != "":
 	default:
 		for _, e := range rest {
 			switch {

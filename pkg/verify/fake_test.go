@@ -17,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
@@ -38,10 +39,15 @@ type release struct {
 	t       *testing.T
 	objects map[string]any // by path
 	errors  map[string]error
+	// created is the answer to an object, whose spec is invalid or not, or does not fit the schema of the kind.
 	created func(path string, invalid bool) error
-	ahead   time.Duration
+	// wants is what the schema wants of a spec, in JSON. What lacks it is refused before any webhook.
+	wants string
+	ahead time.Duration
 	// serves is what the pod serves; nil is no TLS.
 	serves *gen.Bundle
+	// servesAt is what each pod serves, when there are several.
+	servesAt func(pod string) *gen.Bundle
 }
 
 const (
@@ -50,7 +56,6 @@ const (
 	slicesPath     = "/apis/discovery.k8s.io/v1/namespaces/ns/endpointslices"
 	deploymentPath = "/apis/apps/v1/namespaces/ns/deployments/server"
 	secretPath     = "/api/v1/namespaces/ns/secrets/certs"
-	servingsPath   = "/apis/workload.serving.volcano.sh/v1alpha1/namespaces/ns/modelservings"
 )
 
 func newRelease(t *testing.T) (*release, *admissionv1.ValidatingWebhook) {
@@ -117,7 +122,11 @@ func (r *release) Get(_ context.Context, path string, _ url.Values, o any) error
 func (r *release) DryRunCreate(_ context.Context, path string, o any) error {
 	text, err := json.Marshal(o)
 	require.NoError(r.t, err)
-	return r.created(path, strings.Contains(string(text), "not an image"))
+	if !strings.Contains(string(text), r.wants) {
+		return apierrors.NewInvalid(schema.GroupKind{Kind: "Kind"}, "x", field.ErrorList{field.Required(field.NewPath("spec"), "")})
+	}
+	invalid := strings.Contains(string(text), "not an image") || strings.Contains(string(text), `"matchLabels":{}`)
+	return r.created(path, invalid)
 }
 
 func (r *release) Ahead() time.Duration { return r.ahead }
@@ -127,9 +136,13 @@ func (r *release) DialService(context.Context, string, int) (net.Conn, error) {
 }
 
 func (r *release) DialEndpoint(_ context.Context, _ string, e Endpoint) (net.Conn, error) {
-	require.Equal(r.t, Endpoint{Pod: "pod", Address: "10.0.0.1", Port: 8443}, e)
+	require.Equal(r.t, Endpoint{Pod: e.Pod, Address: "10.0.0.1", Port: 8443}, e)
 	client, server := net.Pipe()
-	if r.serves == nil {
+	serves := r.serves
+	if r.servesAt != nil {
+		serves = r.servesAt(e.Pod)
+	}
+	if serves == nil {
 		go func() {
 			_, _ = server.Read(make([]byte, 16<<10))
 			_, _ = server.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
@@ -137,7 +150,7 @@ func (r *release) DialEndpoint(_ context.Context, _ string, e Endpoint) (net.Con
 		}()
 		return client, nil
 	}
-	pair, err := tls.X509KeyPair(r.serves.Cert, r.serves.Key)
+	pair, err := tls.X509KeyPair(serves.Cert, serves.Key)
 	require.NoError(r.t, err)
 	go func() {
 		conn := tls.Server(server, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})

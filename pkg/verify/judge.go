@@ -80,13 +80,43 @@ func unreached(failure string) bool {
 func (v *Verifier) judgeServer(s *server, entries []*entry) {
 	v.judgeRouter(s)
 	refused := v.judgeSecret(s)
-	for _, shown := range s.served {
-		leaf := shown.chain[0]
-		if !refused && s.checked.OK() && s.checked.Leaf != nil && !leaf.Equal(s.checked.Leaf) && !s.untrusted(v, shown) {
-			v.find(Stale, shown.endpoint.object(v), v.restartRemedy(s.Deployment), "it serves certificate %s, Secret %s holds %s: it started before the Secret changed", short(leaf), s.Secret.Name, short(s.checked.Leaf))
-		}
+	if !refused {
+		v.judgeStale(s)
 	}
 	v.judgeLife(s, entries)
+}
+
+// judgeStale finds the pods that serve another certificate than the Secret holds: once for all of them, since one restart of their
+// Deployment helps all.
+func (v *Verifier) judgeStale(s *server) {
+	if !s.checked.OK() || s.checked.Leaf == nil {
+		return
+	}
+	var pods, certs []string
+	for _, shown := range s.served {
+		if leaf := shown.chain[0]; !leaf.Equal(s.checked.Leaf) && !s.untrusted(v, shown) {
+			pods = append(pods, shown.endpoint.name())
+			certs = append(certs, short(leaf))
+		}
+	}
+	if len(pods) == 0 {
+		return
+	}
+	slices.Sort(certs)
+	v.find(Stale, "Deployment "+v.Namespace+"/"+s.Deployment, v.restartRemedy(s.Deployment),
+		"%d of %d ready pods behind Service %s serve another certificate (%s) than Secret %s holds (%s), since they started before it changed: %s",
+		len(pods), len(s.served), s.Name, strings.Join(slices.Compact(certs), ", "), s.Secret.Name, short(s.checked.Leaf), someOf(pods))
+}
+
+// maxNamed is how many pods a finding names.
+const maxNamed = 10
+
+// someOf names things for a sentence, the first of them where there are many.
+func someOf(names []string) string {
+	if len(names) <= maxNamed {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
 }
 
 // untrusted reports whether an entry, or a client of the router, refuses what an endpoint serves.

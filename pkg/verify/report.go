@@ -79,7 +79,7 @@ const (
 	AnsweredBoth Admission = "admits and refuses"
 	// Failed: it could not be called.
 	Failed Admission = "failed"
-	// NotAsked: something else decided before it was called.
+	// NotAsked: something else decided before it was called, or nothing shows whether it was.
 	NotAsked Admission = "not asked"
 )
 

@@ -189,9 +189,17 @@ func (v *Verifier) dial(ctx context.Context, s *server, clusterIP string) error 
 
 func (e Endpoint) object(v *Verifier) string {
 	if e.Pod == "" {
-		return "endpoint " + net.JoinHostPort(e.Address, strconv.Itoa(e.Port))
+		return "endpoint " + e.name()
 	}
 	return "Pod " + v.Namespace + "/" + e.Pod
+}
+
+// name is that of the pod, or the address of an endpoint that is none.
+func (e Endpoint) name() string {
+	if e.Pod == "" {
+		return net.JoinHostPort(e.Address, strconv.Itoa(e.Port))
+	}
+	return e.Pod
 }
 
 // name is what the API server calls a Service by: the name that the certificate has to be for.

@@ -3,9 +3,11 @@ package verify
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -73,7 +75,7 @@ func TestFindings(t *testing.T) {
 				r.serves = &b
 				w.ClientConfig.CABundle = append(w.ClientConfig.CABundle, b.CA...)
 			},
-			[]string{"stale Pod ns/pod"}, "it started before the Secret changed",
+			[]string{"stale Deployment ns/server"}, "1 of 1 ready pods behind Service hook serve another certificate (",
 		},
 		"no Deployment": {
 			func(r *release, _ *admissionv1.ValidatingWebhook) { delete(r.objects, deploymentPath) },
@@ -201,6 +203,90 @@ func TestAWebhookThatRefusesWhatItNeedNotRefuseHasAnswered(t *testing.T) {
 	assert.Equal(t, Answered, report.Webhooks[0].Admission)
 }
 
+// The versions of Kthena differ in what the schema of a kind takes, and in what its webhook refuses.
+func TestTheSampleIsOfTheVersionWhoseSchemaIsServed(t *testing.T) {
+	admitsAll := func(string, bool) error { return nil }
+	for name, c := range map[string]struct {
+		resource, wants string
+		created         func(string, bool) error // nil: refuses what is invalid
+		ignores         bool
+		want            []string
+		admission       Admission
+	}{
+		"a ModelBooster of Kthena v1.0.0":                         {resource: "modelboosters", wants: `"replicas":1,"workers"`, admission: AnsweredBoth},
+		"a ModelBooster of Kthena v1.0.0 that is always admitted": {resource: "modelboosters", wants: `"replicas":1,"workers"`, created: admitsAll, want: []string{"not-refused"}, admission: Answered},
+		"a ModelBooster of Kthena v0.4":                           {resource: "modelboosters", wants: `"maxReplicas":1,"workers"`, admission: AnsweredBoth},
+		"a ModelBooster of Kthena v0.4 that is always admitted":   {resource: "modelboosters", wants: `"maxReplicas":1,"workers"`, created: admitsAll, admission: Answered},
+		"a ModelBooster of no version that is known":              {resource: "modelboosters", wants: `"size":1`, want: []string{"unknown"}, admission: NotAsked},
+		"an AutoscalingPolicy of Kthena v0.4":                     {resource: "autoscalingpolicies", wants: `"metricName"`, created: admitsAll, admission: Answered},
+		"a ModelServer of Kthena v1.0.0, which admits every one":  {resource: "modelservers", created: admitsAll, admission: Answered},
+		"a ModelServer of a later version":                        {resource: "modelservers", admission: AnsweredBoth},
+		"a ModelServer of Kthena v1.0.0 whose call may fail":      {resource: "modelservers", created: admitsAll, ignores: true, admission: NotAsked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, hook := newRelease(t)
+			hook.Rules[0].Resources = []string{c.resource}
+			if c.ignores {
+				hook.FailurePolicy = ptr.To(admissionv1.Ignore)
+			}
+			r.wants = c.wants
+			if c.created != nil {
+				r.created = c.created
+			}
+			report, err := r.verify(t)
+			require.NoError(t, err)
+			var got []string
+			for _, f := range report.Findings {
+				got = append(got, string(f.Code))
+			}
+			assert.Equal(t, c.want, got, "%v", report.Findings)
+			assert.Equal(t, c.admission, report.Webhooks[0].Admission)
+		})
+	}
+}
+
+func TestManyStalePodsAreOneFinding(t *testing.T) {
+	old, other := made(t, "hook.ns.svc"), made(t, "hook.ns.svc")
+	r, hook := newRelease(t)
+	hook.ClientConfig.CABundle = slices.Concat(hook.ClientConfig.CABundle, old.CA, other.CA)
+	var endpoints []any
+	for i := range 12 {
+		endpoints = append(endpoints, map[string]any{
+			"addresses": []string{"10.0.0.1"}, "targetRef": map[string]string{"kind": "Pod", "name": fmt.Sprintf("pod-%02d", i)},
+		})
+	}
+	r.objects[slicesPath] = map[string]any{"items": []any{map[string]any{
+		"ports": []any{map[string]any{"name": "webhook", "port": 8443}}, "endpoints": endpoints,
+	}}}
+	current := r.serves
+	r.servesAt = func(pod string) *gen.Bundle {
+		switch {
+		case pod == "pod-03":
+			return current
+		case pod < "pod-06":
+			return &old
+		}
+		return &other
+	}
+	report, err := r.verify(t)
+	require.NoError(t, err)
+	require.Len(t, report.Findings, 1)
+	certs := []string{fingerprintOf(t, old), fingerprintOf(t, other)}
+	slices.Sort(certs)
+	assert.Equal(t, "stale: Deployment ns/server: 11 of 12 ready pods behind Service hook serve another certificate ("+strings.Join(certs, ", ")+
+		") than Secret certs holds ("+fingerprintOf(t, *current)+"), since they started before it changed: "+
+		"pod-00, pod-01, pod-02, pod-04, pod-05, pod-06, pod-07, pod-08, pod-09, pod-10 and 1 more; "+
+		"kubectl rollout restart --namespace ns deployment/server", report.Findings[0].String())
+}
+
+// fingerprintOf is the short form of that of a bundle's certificate.
+func fingerprintOf(t *testing.T, b gen.Bundle) string {
+	t.Helper()
+	chain, _ := gen.ParseCertificates(b.Cert)
+	require.NotEmpty(t, chain)
+	return short(chain[0])
+}
+
 func TestRightsThatAreMissingAreListed(t *testing.T) {
 	r, _ := newRelease(t)
 	r.errors[secretPath] = forbidden("secrets", "no")
@@ -297,14 +383,14 @@ func TestTable(t *testing.T) {
 			{Name: "hook", Endpoints: []Endpoint{{}}, Secret: Secret{Name: "certs", Origin: "kthena-certgen"}},
 			{Name: "kthena-router"},
 		},
-		Findings:      []Finding{{Code: Stale, Severity: Notice, Object: "Pod ns/p", Message: "it is old", Remedy: "kubectl x"}},
+		Findings:      []Finding{{Code: Stale, Severity: Notice, Object: "Deployment ns/d", Message: "it is old", Remedy: "kubectl x"}},
 		MissingRights: []string{"get secrets y"},
 	}
 	const want = `WEBHOOK            SERVICE        READY  TRUSTED UNTIL  SECRET  MADE BY         ADMISSION
 check.example.com  hook           1      2026-11-24     certs   kthena-certgen  admits and refuses
 (router)           kthena-router  0      -              -       -               -
 
-notice stale: Pod ns/p: it is old
+notice stale: Deployment ns/d: it is old
   kubectl x
 
 Release r in namespace ns, mode auto: broken; not all could be seen: get secrets y

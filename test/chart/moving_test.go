@@ -3,8 +3,11 @@ package chart
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,11 +17,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/helm"
+	"github.com/volcano-sh/kthena-certgen/internal/markdown"
 	"github.com/volcano-sh/kthena-certgen/internal/probe"
+	"github.com/volcano-sh/kthena-certgen/internal/reader"
 )
 
 // The names in Kthena's own chart.
@@ -30,97 +34,123 @@ const (
 
 var ownValidating = []string{"kthena-controller-manager-validating-webhook", "kthena-router-validating-webhook"}
 
-// The steps of docs/moving-from-kthena.md. No admission request fails, and nothing of the user's is lost.
+// The page on moving over, from its first command to its last and back in between, as a reader types them. No admission request
+// fails, and nothing of the user's is lost.
 func TestMovingFromKthenasOwnChartFailsNoRequestAndLosesNothing(t *testing.T) {
-	i := env.Prepare(t)
+	i := env.PrepareIn(t, "kthena-system")
 	t.Cleanup(func() { forgetOwn(t) })
-	own := map[string]any{"downloader": map[string]any{"accessKey": "access", "secretKey": "secret"}}
+	own := map[string]any{"accessKey": "the user's", "secretKey": "own"}
 	for key, server := range map[string]string{"controllerManagerCA": ownManager, "routerCA": ownRouter} {
 		ca := i.CreateOwnSecret(t, server+"-webhook-certs", server+"-webhook."+i.Namespace+".svc")
 		own[key] = base64.StdEncoding.EncodeToString(ca)
 	}
 	i.CreateOwnSecret(t, "kthena-router-tls", "llm.example.com")
-	before := tlsSecrets(t, i)
-	require.Len(t, before, 3)
-	_, err := i.Helm.Install(t.Context(), charttest.Release, filepath.Join("testdata", "kthena-own"), own, helm.ReleaseOptions{})
+	giveAddresses(t, i)
+	ownChart := filepath.Join(env.Root, "test", "chart", "testdata", "kthena-own")
+	_, err := i.Helm.Install(t.Context(), charttest.Release, ownChart, own, charttest.Wait)
 	require.NoError(t, err)
-	service := giveAddress(t, i)
-	editConfig(t, i)
-	values := map[string]any{"networking": map[string]any{"kthenaRouter": map[string]any{
-		"service":             map[string]any{"type": string(corev1.ServiceTypeLoadBalancer)},
-		"routerConfiguration": map[string]any{"auth": map[string]any{"issuer": "https://issuer.example.com"}},
-	}}}
+	const edited = "scheduler: {}\nauth:\n  issuer: https://issuer.example.com\n"
+	_, err = env.Client.CoreV1().ConfigMaps(i.Namespace).Patch(t.Context(), "kthena-router-config", types.MergePatchType,
+		fmt.Appendf(nil, `{"data":{"routerConfiguration":%q}}`, edited), metav1.PatchOptions{})
+	require.NoError(t, err)
+	before := ofTheUser(t, i)
+	require.Len(t, before, 5)
 
+	shell := reader.New(t, env)
+	page := shell.Page(t, "docs/moving-from-kthena.md")
+	shell.Write(t, "values.yaml", valuesOf(t, page, "before"))
+	require.NoError(t, os.Symlink(ownChart, filepath.Join(shell.Dir, "kthena-v1.0.0.tgz")), "what helm pull leaves")
+	follow := func(section string) {
+		t.Helper()
+		shell.Follow(t, page, section, func(markdown.Block) {})
+	}
 	p := probe.Start(t.Context(), ownTargets(t, i), probeRate)
-	keepOwn(t, i)
-	orphan := metav1.DeletePropagationOrphan
-	require.NoError(t, env.Client.AppsV1().Deployments(i.Namespace).Delete(t.Context(), ownRouter, metav1.DeleteOptions{PropagationPolicy: &orphan}))
-	may := charttest.PerComponent(map[string]any{"webhook": map[string]any{"failurePolicy": "Ignore"}})
-	i.Upgrade(t, charttest.Merged(values, may))
-	i.Upgrade(t, values)
-	removeOwn(t, i)
+	follow("before")
+	follow("moving")
+	pods := ownPods(t, i)
+	require.Len(t, pods, 2)
+	follow("going-back")
+	ownTargets(t, i)
+	assert.Equal(t, pods, ownPods(t, i), "the old servers have run all the time")
+	requireConfiguration(t, i, "routerConfiguration", edited)
+	assert.Equal(t, before, ofTheUser(t, i), "all is as it was")
+	follow("moving")
+	assert.Equal(t, before, ofTheUser(t, i), "nothing has changed")
+	follow("taking-the-old-servers-away")
 	report := p.Stop()
+	requireAllFollowed(t, page, "before", "moving", "going-back", "taking-the-old-servers-away")
 
 	t.Logf("%s: %q", charttest.Figures(report), report.Errors)
 	assert.Positive(t, report.Sent)
 	assert.LessOrEqual(t, report.Closed, report.ClosedLimit(), "%q", report.Errors)
 	for _, text := range report.Errors {
+		if probe.Closed(text) {
+			continue
+		}
 		assert.Contains(t, text, "denied the request", "an invalid object may be refused by the new entry instead of the old, and nothing else may happen")
 		assert.NotContains(t, text, "failed calling webhook")
 	}
 	i.RequireAdmission(t, charttest.Entries)
 	i.RequireNoRestarts(t)
-	for name, s := range before {
-		after, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), name, metav1.GetOptions{})
-		require.NoError(t, err)
-		assert.Equal(t, s.ResourceVersion, after.ResourceVersion, "Secret %s is untouched", name)
+	for _, name := range []string{ownManager, ownRouter} {
+		delete(before, "Secret "+name+"-webhook-certs") // as the last step says
 	}
-	downloader, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), "downloader-secrets", metav1.GetOptions{})
-	require.NoError(t, err, "models are downloaded with it")
-	assert.Equal(t, "secret", string(downloader.Data["secretKey"]))
-	moved := ownService(t, i)
-	assert.Equal(t, service.UID, moved.UID)
-	assert.Equal(t, service.Spec.Type, moved.Spec.Type, "a cloud takes the address of another type away")
-	assert.Equal(t, service.Status, moved.Status)
-	assert.Equal(t, service.Spec.ClusterIP, moved.Spec.ClusterIP)
-	assert.Equal(t, service.Spec.Ports[0].NodePort, moved.Spec.Ports[0].NodePort)
-	config, err := env.Client.CoreV1().ConfigMaps(i.Namespace).Get(t.Context(), "kthena-router-config", metav1.GetOptions{})
-	require.NoError(t, err)
-	assert.Contains(t, config.Data["routerConfiguration"], "issuer: https://issuer.example.com", "the user's authentication is on")
-	router, err := env.Client.AppsV1().Deployments(i.Namespace).Get(t.Context(), ownRouter, metav1.GetOptions{})
-	require.NoError(t, err)
-	assert.Contains(t, router.Spec.Template.Spec.Volumes, corev1.Volume{Name: "router-config", VolumeSource: corev1.VolumeSource{
-		ConfigMap: &corev1.ConfigMapVolumeSource{
-			LocalObjectReference: corev1.LocalObjectReference{Name: config.Name}, DefaultMode: ptr.To[int32](0o644),
-			Items: []corev1.KeyToPath{{Key: "routerConfiguration", Path: "routerConfiguration.yaml"}},
-		},
-	}}, "and the router reads it")
+	assert.Equal(t, before, ofTheUser(t, i))
+	requireConfiguration(t, i, "routerConfiguration", edited)
+	requireNothingOfKthenasChart(t, i)
 }
 
-// ownService is that of the router.
-func ownService(t *testing.T, i *charttest.Installation) *corev1.Service {
+// valuesOf are those that a section of the page shows.
+func valuesOf(t *testing.T, page markdown.Page, section string) string {
 	t.Helper()
-	service, err := env.Client.CoreV1().Services(i.Namespace).Get(t.Context(), ownRouter, metav1.GetOptions{})
-	require.NoError(t, err)
-	return service
+	for _, block := range page.Blocks {
+		if block.Section == section && block.Mark == "values" {
+			return block.Text
+		}
+	}
+	require.Fail(t, "the section shows no values", section)
+	return ""
 }
 
-// giveAddress is what a cloud does for the router's Service. Helm waits for it.
-func giveAddress(t *testing.T, i *charttest.Installation) *corev1.Service {
+// requireAllFollowed requires that no commands of the page stand in another section.
+func requireAllFollowed(t *testing.T, page markdown.Page, sections ...string) {
 	t.Helper()
-	service := ownService(t, i)
-	service.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "203.0.113.7"}}
-	service, err := env.Client.CoreV1().Services(i.Namespace).UpdateStatus(t.Context(), service, metav1.UpdateOptions{})
-	require.NoError(t, err)
-	return service
+	for _, block := range page.Blocks {
+		if block.Language == "sh" {
+			require.Contains(t, sections, block.Section, page.Position(block.Part))
+		}
+	}
 }
 
-// editConfig is what users of Kthena's chart do by hand: it has no value for what the router reads.
-func editConfig(t *testing.T, i *charttest.Installation) {
+// giveAddresses does what the controller of a cloud does, until the test is over: a Service of type LoadBalancer gets an address,
+// and one that is no longer of that type loses it.
+func giveAddresses(t *testing.T, i *charttest.Installation) {
 	t.Helper()
-	patch := []byte(`{"data":{"routerConfiguration":"auth:\n  issuer: https://issuer.example.com\n"}}`)
-	_, err := env.Client.CoreV1().ConfigMaps(i.Namespace).Patch(t.Context(), "kthena-router-config", types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-edit"})
+	services := env.Client.CoreV1().Services(i.Namespace)
+	w, err := services.Watch(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
+	given := 0
+	var done sync.WaitGroup
+	done.Go(func() {
+		for event := range w.ResultChan() {
+			s, ok := event.Object.(*corev1.Service)
+			wants := ok && s.Spec.Type == corev1.ServiceTypeLoadBalancer
+			if !ok || event.Type == watch.Deleted || wants == (len(s.Status.LoadBalancer.Ingress) > 0) {
+				continue
+			}
+			s.Status.LoadBalancer.Ingress = nil
+			if wants {
+				given++
+				s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: fmt.Sprintf("192.0.2.%d", given)}}
+			}
+			// Where somebody else has changed the Service meanwhile, there is another event.
+			_, _ = services.UpdateStatus(t.Context(), s, metav1.UpdateOptions{})
+		}
+	})
+	t.Cleanup(func() {
+		w.Stop()
+		done.Wait()
+	})
 }
 
 // tlsSecrets are those with keys, by name.
@@ -133,6 +163,60 @@ func tlsSecrets(t *testing.T, i *charttest.Installation) map[string]corev1.Secre
 		byName[s.Name] = s
 	}
 	return byName
+}
+
+// ofTheUser is what the user has and must not lose: Secrets, with all that they hold, and the router's address.
+func ofTheUser(t *testing.T, i *charttest.Installation) map[string]any {
+	t.Helper()
+	found := map[string]any{}
+	secrets := tlsSecrets(t, i)
+	downloader, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), "downloader-secrets", metav1.GetOptions{})
+	require.NoError(t, err, "the Secret of the downloader is lost")
+	secrets[downloader.Name] = *downloader
+	for name, s := range secrets {
+		if s.Labels["app.kubernetes.io/managed-by"] != "kthena-certgen" {
+			found["Secret "+name] = []any{s.UID, s.Data}
+		}
+	}
+	s, err := env.Client.CoreV1().Services(i.Namespace).Get(t.Context(), ownRouter, metav1.GetOptions{})
+	require.NoError(t, err)
+	require.NotEmpty(t, s.Status.LoadBalancer.Ingress, "the router has lost its address")
+	found["address"] = s.Status.LoadBalancer.Ingress[0].IP
+	return found
+}
+
+// ownPods are the names of the old servers' pods that are not about to go.
+func ownPods(t *testing.T, i *charttest.Installation) []string {
+	t.Helper()
+	pods, err := env.Client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of!=kthena"})
+	require.NoError(t, err)
+	var names []string
+	for _, p := range pods.Items {
+		if p.DeletionTimestamp == nil {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// requireConfiguration requires that the router's configuration is the user's.
+func requireConfiguration(t *testing.T, i *charttest.Installation, key, want string) {
+	t.Helper()
+	c, err := env.Client.CoreV1().ConfigMaps(i.Namespace).Get(t.Context(), "kthena-router-config", metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, want, c.Data[key])
+}
+
+// requireNothingOfKthenasChart requires that the old servers are gone, their pods too.
+func requireNothingOfKthenasChart(t *testing.T, i *charttest.Installation) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		pods, err := env.Client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of!=kthena"})
+		require.NoError(c, err)
+		assert.Empty(c, pods.Items)
+	}, charttest.Wait.Timeout, 100*time.Millisecond)
+	_, err := env.Client.AppsV1().Deployments(i.Namespace).Get(t.Context(), ownManager, metav1.GetOptions{})
+	assert.True(t, apierrors.IsNotFound(err), "%v", err)
 }
 
 // ownTargets are the webhook entries of Kthena's own chart, once the API server asks them.
@@ -149,67 +233,6 @@ func ownTargets(t *testing.T, i *charttest.Installation) []probe.Target {
 		}
 	}, charttest.Wait.Timeout, 50*time.Millisecond)
 	return targets
-}
-
-// keepOwn has Helm leave the old servers and their webhooks where they are.
-func keepOwn(t *testing.T, i *charttest.Installation) {
-	t.Helper()
-	patch := []byte(`{"metadata":{"annotations":{"helm.sh/resource-policy":"keep"}}}`)
-	c, merge, ctx := env.Client, types.MergePatchType, t.Context()
-	o := metav1.PatchOptions{FieldManager: "kubectl-annotate"}
-	var errs []error
-	patched := func(_ any, err error) { errs = append(errs, err) }
-	patched(c.AppsV1().Deployments(i.Namespace).Patch(ctx, ownManager, merge, patch, o))
-	patched(c.CoreV1().ServiceAccounts(i.Namespace).Patch(ctx, ownManager, merge, patch, o))
-	patched(c.CoreV1().Services(i.Namespace).Patch(ctx, ownManager+"-webhook", merge, patch, o))
-	patched(c.CoreV1().Services(i.Namespace).Patch(ctx, ownRouter+"-webhook", merge, patch, o))
-	patched(c.CoreV1().Secrets(i.Namespace).Patch(ctx, "downloader-secrets", merge, patch, o))
-	patched(c.RbacV1().ClusterRoles().Patch(ctx, ownManager, merge, patch, o))
-	patched(c.RbacV1().ClusterRoleBindings().Patch(ctx, ownManager, merge, patch, o))
-	patched(c.AdmissionregistrationV1().MutatingWebhookConfigurations().Patch(ctx, ownMutating, merge, patch, o))
-	for _, name := range ownValidating {
-		patched(c.AdmissionregistrationV1().ValidatingWebhookConfigurations().Patch(ctx, name, merge, patch, o))
-	}
-	for _, err := range errs {
-		require.NoError(t, err)
-	}
-}
-
-// removeOwn removes the old webhooks and then, when the API server does not ask them any more, their servers.
-func removeOwn(t *testing.T, i *charttest.Installation) {
-	t.Helper()
-	c, ctx, o := env.Client, t.Context(), metav1.DeleteOptions{}
-	require.NoError(t, c.AdmissionregistrationV1().MutatingWebhookConfigurations().Delete(ctx, ownMutating, o))
-	for _, name := range ownValidating {
-		require.NoError(t, c.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(ctx, name, o))
-	}
-	awaitNewAlone(t, i)
-	background := metav1.DeletePropagationBackground
-	o.PropagationPolicy = &background
-	require.NoError(t, c.AppsV1().Deployments(i.Namespace).Delete(ctx, ownManager, o))
-	require.NoError(t, c.AppsV1().ReplicaSets(i.Namespace).DeleteCollection(ctx, o, metav1.ListOptions{
-		LabelSelector: "app.kubernetes.io/component=kthena-router,app.kubernetes.io/part-of!=kthena",
-	}))
-	for _, name := range []string{ownManager + "-webhook", ownRouter + "-webhook"} {
-		require.NoError(t, c.CoreV1().Services(i.Namespace).Delete(ctx, name, o))
-	}
-	require.NoError(t, c.CoreV1().ServiceAccounts(i.Namespace).Delete(ctx, ownManager, o))
-	require.NoError(t, c.RbacV1().ClusterRoles().Delete(ctx, ownManager, o))
-	require.NoError(t, c.RbacV1().ClusterRoleBindings().Delete(ctx, ownManager, o))
-}
-
-// awaitNewAlone waits until the API server has learnt that the old webhooks are gone: each new entry is the one that refuses, every time.
-func awaitNewAlone(t *testing.T, i *charttest.Installation) {
-	t.Helper()
-	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		targets := i.Targets(t)
-		require.Len(c, targets, charttest.Entries)
-		for range 10 {
-			for _, target := range targets {
-				require.NoError(c, target.Send(t.Context(), false))
-			}
-		}
-	}, charttest.Wait.Timeout, 50*time.Millisecond)
 }
 
 // forgetOwn removes the old webhooks that a test that has failed in the middle leaves, so that they do not refuse the others' objects.

@@ -1,5 +1,5 @@
 // Package crds holds small definitions of the five Kthena kinds that have webhooks, for tests and the demo. The real ones come
-// with Kthena; these take any spec.
+// with Kthena. In the fields that these have they are as strict and as lax as those of Kthena v1.0.0; other fields they drop.
 package crds
 
 import (
@@ -19,15 +19,20 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-//go:embed *.yaml
+//go:embed *.yaml v0.4/*.yaml
 var files embed.FS
 
 // pollInterval is how often a definition is looked at until it is established, which takes the API server less than a second.
 const pollInterval = 20 * time.Millisecond
 
-// All returns the definitions.
-func All() ([]*apiextensionsv1.CustomResourceDefinition, error) {
-	names, err := fs.Glob(files, "*.yaml")
+// All returns the definitions of Kthena v1.0.0.
+func All() ([]*apiextensionsv1.CustomResourceDefinition, error) { return read("*.yaml") }
+
+// Before returns those that were others in Kthena v0.4, as they were.
+func Before() ([]*apiextensionsv1.CustomResourceDefinition, error) { return read("v0.4/*.yaml") }
+
+func read(pattern string) ([]*apiextensionsv1.CustomResourceDefinition, error) {
+	names, err := fs.Glob(files, pattern)
 	if err != nil {
 		return nil, fmt.Errorf("listing the definitions: %w", err)
 	}

@@ -1,11 +1,10 @@
-// Package manual runs the commands that the manual shows on a real API server, in the order in which they stand there.
+// Package manual runs the commands that the pages, the chart's notes and the program's help show on a real API server, in the order
+// in which they stand there. Those of docs/moving-from-kthena.md are run by test/chart, under load.
 package manual
 
 import (
-	"os"
-	"path/filepath"
+	"cmp"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,40 +15,58 @@ import (
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/internal/markdown"
+	"github.com/volcano-sh/kthena-certgen/internal/reader"
 )
 
 var env *charttest.Environment
 
 func TestMain(m *testing.M) { charttest.Main(m, charttest.Options{CertManager: true}, &env) }
 
-// needs are what a command may need that is not here, behind the word "needs" in the fence of its block. Its syntax is checked.
-var needs = []string{"kind", "network", "minutes", "cert-manager as pods", "auto mode", "TLS of the router", "the answers of a corporate PKI"}
+// unrun is how many blocks of all pages are not run, by what they need: it stands behind "needs" in the fence. Their syntax is
+// checked, and that the targets of make exist.
+var unrun = map[string]int{
+	"a checkout":           8, // and minutes: make
+	"a release":            1, // to be downloaded and verified
+	"auto mode":            1, // on a page that is followed in cert-manager mode; another page has the same command
+	"cert-manager as pods": 1, // here it runs as a process
+	"kind":                 1,
+	"network":              4,
+}
 
-// step is a page whose commands are run, or what its reader has done before.
+// elsewhere are pages whose commands another test runs.
+var elsewhere = []string{"docs/moving-from-kthena.md"}
+
+// step is a page whose commands are run, or one of its sections, and what its reader has done before.
 type step struct {
-	page string
+	page, section string
+	// anew is whether the reader begins in an empty folder.
+	anew bool
 	// before is a script that the manual does not show, and that leaves what the page begins with.
 	before string
 	// after looks at what the page's commands have led to.
-	after func(t *testing.T, s *shell)
+	after func(t *testing.T, r *reader.Reader)
 }
 
 // steps are all pages with commands, ordered such that one installation serves as many as it can.
 var steps = []step{
 	// The namespace is this page's to make.
-	{page: "air-gapped.md"},
-	{page: "installing.md", before: `
+	{page: "docs/air-gapped.md", after: theNotesAreTrue},
+	{page: "docs/installing.md", before: `
 		helm uninstall kthena --namespace kthena-system
 		kubectl delete -f manual/secrets.yaml`},
+	{page: "README.md", after: everythingIsReady},
 
-	{page: "README.md", before: install},
-	{page: "certificate-management.md"},
-	{page: "rotation.md"},
-	{page: "controller.md"},
-	{page: "monitoring.md"},
+	{page: "docs/README.md"},
+	{page: "docs/certificate-management.md"},
+	{page: "docs/rotation.md"},
+	{page: "docs/controller.md"},
+	{page: "docs/monitoring.md"},
+	{page: "docs/cli.md", section: "kthena-certgen-verify", after: theNotesAreTrue},
+	{page: "docs/cli.md", section: "kthena-certgen-bootstrap"},
 	// What auto mode has left stays, so that the page finds the objects of both modes.
-	{page: "troubleshooting.md", before: install + " --set global.certManagementMode=cert-manager"},
-	{page: "switching-modes.md", before: install + `
+	{page: "docs/troubleshooting.md", before: install + ` --set networking.kthenaRouter.tls.enabled=true
+		` + install + ` --set networking.kthenaRouter.tls.enabled=true --set global.certManagementMode=cert-manager`, after: theNotesAreTrue},
+	{page: "docs/switching-modes.md", before: install + `
 		kthena-certgen generate --namespace kthena-system --output-dir mine --ca-cert ca.crt --ca-key ca.key
 		kubectl apply -f mine/secrets.yaml
 		cp ca.crt your-ca.crt
@@ -58,19 +75,84 @@ var steps = []step{
 			workload: {controllerManager: {webhook: {tls: {secretName: workload-webhook-certs-manual}}}}
 			networking: {kthenaRouter: {webhook: {tls: {secretName: networking-webhook-certs-manual}}}}
 		END`, after: everythingIsReady},
+
+	{page: "docs/cli.md", section: "kthena-certgen-ca-bundle", anew: true, before: manualFiles, after: everythingIsReady},
+	{page: "docs/cli.md", section: "kthena-certgen-release", before: install, after: everythingIsReady},
+	{page: "docs/cli.md", section: "kthena-certgen-generate", anew: true, before: `
+		helm uninstall kthena --namespace kthena-system --wait
+		kubectl delete namespace kthena-system`},
+
+	// Pages all of whose commands need something.
+	{page: "CONTRIBUTING.md"}, {page: "SECURITY.md"}, {page: "docs/performance.md"}, {page: "hack/controlplane/kubernetes/README.md"},
 }
 
-const install = "helm upgrade --install kthena charts/kthena --namespace kthena-system --create-namespace --wait"
+const (
+	install     = "helm upgrade --install kthena charts/kthena --namespace kthena-system --create-namespace --wait"
+	manualFiles = `
+		kthena-certgen generate --namespace kthena-system --output-dir manual
+		kubectl apply --filename manual/secrets.yaml`
+)
 
-// everythingIsReady requires that the release works after what the page has done to it.
-func everythingIsReady(t *testing.T, s *shell) {
+func TestTheCommandsOfThePages(t *testing.T) {
+	letVerifyForwardPorts(t)
+	var r *reader.Reader
+	for _, s := range steps {
+		if r == nil || s.anew {
+			r = reader.New(t, env) // not the step's: its folder stays for the next one
+			writeOwnCA(t, r.Dir)
+		}
+		ok := t.Run(cmp.Or(s.section, s.page), func(t *testing.T) {
+			if s.before != "" {
+				r.Run(t, s.before)
+			}
+			r.Follow(t, r.Page(t, s.page), s.section, func(block markdown.Block) { prepare(t, r, block) })
+			if s.after != nil {
+				s.after(t, r)
+			}
+		})
+		if !ok {
+			return
+		}
+	}
+}
+
+// prepare does what happens before a block when a reader types: time passes, and others do their part.
+func prepare(t *testing.T, r *reader.Reader, block markdown.Block) {
+	t.Helper()
+	if strings.Contains(block.Text, "verify") || strings.Contains(block.Text, "helm test") {
+		awaitEndOfPods(t)
+	}
+	if strings.Contains(block.Text, "rollout restart") {
+		awaitNextRestart(t)
+	}
+	if strings.Contains(block.Text, "--import") {
+		signRequests(t, r.Dir)
+	}
+}
+
+// noteCommand matches a command in the chart's notes.
+var noteCommand = regexp.MustCompile(`(?m)^  ((?:helm|kubectl|kthena-certgen) .*)$`)
+
+// theNotesAreTrue runs the commands that the notes of the release show.
+func theNotesAreTrue(t *testing.T, r *reader.Reader) {
 	t.Helper()
 	awaitEndOfPods(t)
-	s.run(t, `
+	commands := noteCommand.FindAllStringSubmatch(r.Run(t, "helm get notes kthena --namespace kthena-system"), -1)
+	require.GreaterOrEqual(t, len(commands), 4)
+	for _, command := range commands {
+		r.Run(t, command[1])
+	}
+}
+
+// everythingIsReady requires that the release works after what the page has done to it.
+func everythingIsReady(t *testing.T, r *reader.Reader) {
+	t.Helper()
+	r.Run(t, `
 		for name in kthena-registry kthena-workload kthena-router; do
 			kubectl rollout status --namespace kthena-system deployment/$name
-		done
-		kthena-certgen verify --namespace kthena-system`)
+		done`)
+	awaitEndOfPods(t)
+	r.Run(t, "kthena-certgen verify --namespace kthena-system")
 }
 
 // awaitEndOfPods waits until pods that are ending have ended, as they have when a reader types: a call that meets one as it closes
@@ -98,87 +180,4 @@ func awaitNextRestart(t *testing.T) {
 			assert.NotEqual(c, time.Now().Format(time.RFC3339), last, "deployment %s was restarted in this second", d.Name)
 		}
 	}, time.Minute, 50*time.Millisecond)
-}
-
-func TestTheCommandsOfTheManual(t *testing.T) {
-	letVerifyForwardPorts(t)
-	shell := newShell(t)
-	for _, s := range steps {
-		ok := t.Run(s.page, func(t *testing.T) {
-			if s.before != "" {
-				shell.run(t, s.before)
-			}
-			page := read(t, s.page)
-			for i, block := range page.Blocks {
-				switch need, isElsewhere := strings.CutPrefix(block.Mark, "needs "); {
-				case block.Language != "sh":
-				case isElsewhere:
-					assert.Contains(t, needs, need, page.Position(block.Part))
-					shell.check(t, block.Text)
-					t.Logf("%s is not run: it needs %s", page.Position(block.Part), need)
-				default:
-					require.Empty(t, block.Mark, "%s: the mark is unknown", page.Position(block.Part))
-					if strings.Contains(block.Text, "verify") || strings.Contains(block.Text, "helm test") {
-						awaitEndOfPods(t)
-					}
-					if strings.Contains(block.Text, "rollout restart") {
-						awaitNextRestart(t)
-					}
-					output := shell.run(t, block.Text)
-					if i+1 < len(page.Blocks) && page.Blocks[i+1].Mark == "output" {
-						requireOutput(t, page.Blocks[i+1].Text, output)
-					}
-				}
-			}
-			if s.after != nil {
-				s.after(t, shell)
-			}
-		})
-		if !ok {
-			return
-		}
-	}
-}
-
-func TestEveryPageWithCommandsIsRun(t *testing.T) {
-	paths, err := filepath.Glob(filepath.Join(env.Root, "docs", "*.md"))
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
-	for _, path := range paths {
-		name := filepath.Base(path)
-		if slices.ContainsFunc(read(t, name).Blocks, func(b markdown.Block) bool { return b.Language == "sh" }) {
-			assert.True(t, slices.ContainsFunc(steps, func(s step) bool { return s.page == name }), "%s has commands that nothing runs", name)
-		}
-	}
-}
-
-// read reads a page of the manual.
-func read(t *testing.T, name string) markdown.Page {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(env.Root, "docs", name))
-	require.NoError(t, err)
-	return markdown.Parse("docs/"+name, content)
-}
-
-var date = regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)
-
-// requireOutput requires that the lines that the manual shows are those of the output, in their order and maybe with others
-// between. Blanks stand for any number of them, a date for any, and three dots for whatever else differs from one time to another.
-func requireOutput(t *testing.T, shown, output string) {
-	t.Helper()
-	rest := strings.Split(output, "\n")
-	for line := range strings.Lines(shown) {
-		words := strings.Fields(line)
-		if len(words) == 0 {
-			continue
-		}
-		for i, word := range words {
-			word = date.ReplaceAllLiteralString(regexp.QuoteMeta(word), date.String())
-			words[i] = strings.ReplaceAll(word, `\.\.\.`, `.*`)
-		}
-		pattern := regexp.MustCompile(`^\s*` + strings.Join(words, `\s+`) + `\s*$`)
-		i := slices.IndexFunc(rest, pattern.MatchString)
-		require.GreaterOrEqual(t, i, 0, "the output lacks, or has earlier, the line %q:\n%s", line, output)
-		rest = rest[i+1:]
-	}
 }

@@ -19,10 +19,11 @@ const (
 	mutatedByAnnotation      = "kthena.test/mutated-by"
 )
 
-// Paths for what a broken webhook does: one answers no review, one does not answer.
+// Paths for what a broken webhook does: one answers no review, one does not answer. And for what versions of Kthena after v1.0.0 do.
 const (
 	rubbishPath = "/kthena.test/rubbish"
 	slowPath    = "/kthena.test/slow"
+	laterPath   = "/kthena.test/later"
 )
 
 // webhooks are the admission paths of Kthena v1.0.0, with the controller of kthena-controller-manager, or the program,
@@ -35,12 +36,15 @@ var webhooks = []webhook{
 	{path: "/validate-workload-ai-v1alpha1-modelserving", owner: modelServing},
 	{path: "/validate/modelroute", owner: router},
 	{path: "/validate/modelserver", owner: router},
+	{path: laterPath + "/validate/modelserver", owner: router, later: true},
 }
 
 type webhook struct {
 	path     string
 	owner    string
 	mutating bool
+	// later says that it refuses what versions after v1.0.0 refuse.
+	later bool
 }
 
 // webhookHandler serves /healthz and the webhooks of the owners.
@@ -111,7 +115,11 @@ func (h webhook) review(request *admissionv1.AdmissionRequest) (*admissionv1.Adm
 	}
 	response := &admissionv1.AdmissionResponse{UID: request.UID, Allowed: true}
 	if !h.mutating {
-		reason, err := validate(request.Object.Raw)
+		check := validate
+		if h.later {
+			check = validateLater
+		}
+		reason, err := check(request.Object.Raw)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,8 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/volcano-sh/kthena-certgen/internal/sample"
 )
 
 // allPaths is every admission path of Kthena v1.0.0.
@@ -125,20 +128,80 @@ func send(h http.Handler, path, body string) *httptest.ResponseRecorder {
 	return recorder
 }
 
+// Each case is a sample of kthena-certgen verify with one change.
 func TestValidate(t *testing.T) {
-	for sentence, c := range map[string]struct{ kind, spec, want string }{
-		"a name of an image with a blank, of a ModelBooster":       {"ModelBooster", `{"backend":{"workers":[{"image":"not an image"}]}}`, "image cannot contain spaces"},
-		"a name of an image with a blank, of a ModelServing":       {"ModelServing", `{"template":{"roles":[{"entryTemplate":{"spec":{"containers":[{"image":"not an image"}]}}}]}}`, "image cannot contain spaces"},
-		"two metrics of one name":                                  {"AutoscalingPolicy", `{"metrics":[{"name":"a"},{"name":"a"}]}`, "duplicate metric name a is not allowed"},
-		"a regular expression that is none":                        {"ModelRoute", `{"rules":[{"modelMatch":{"headers":{"x":{"regex":"("}}}}]}`, "error parsing regexp: missing closing ): `(`"},
-		"a selector without labels":                                {"ModelServer", `{"workloadSelector":{}}`, "labels must contain at least one label"},
-		"nothing of an empty spec, which the probe's objects have": {"ModelServer", `{}`, ""},
-		"nothing of a good name of an image":                       {"ModelBooster", `{"backend":{"workers":[{"image":"image"}]}}`, ""},
+	for sentence, c := range map[string]struct {
+		resource string
+		old, new string // text of the sample, and what takes its place
+		want     string // part of the refusal; empty: admitted
+	}{
+		"a ModelBooster": {"modelboosters", "", "", ""},
+		"a ModelBooster with a blank in an image": {"modelboosters", `"image":"sample"`, `"image":"a b"`, "cannot contain spaces"},
+		"a ModelBooster without an image":         {"modelboosters", `"image":"sample",`, "", ""},
+		"a vLLM backend without a server":         {"modelboosters", `"type":"server"`, `"type":"decode"`, "one worker, of type server"},
+		"a vLLM backend with two workers":         {"modelboosters", `"workers":[`, `"workers":[{"type":"server"},`, "one worker, of type server"},
+
+		"an AutoscalingPolicy":                          {"autoscalingpolicies", "", "", ""},
+		"two metrics of one name":                       {"autoscalingpolicies", `"name":"b"`, `"name":"a"`, "metric a is there twice"},
+		"a metric whose target is nothing":              {"autoscalingpolicies", `"targetValue":"1"`, `"targetValue":"0"`, "must be greater than 0"},
+		"an AutoscalingPolicy without metrics":          {"autoscalingpolicies", `"metrics"`, `"others"`, "there is no metric"},
+		"an AutoscalingPolicy without a target":         {"autoscalingpolicies", `"homogeneousTarget"`, `"other"`, "there is no target"},
+		"an AutoscalingPolicy of a target without name": {"autoscalingpolicies", `,"name":"sample"`, "", "the target has no name"},
+		"an AutoscalingPolicy of a target without kind": {"autoscalingpolicies", `"kind":"ModelServing",`, "", ""},
+		"an AutoscalingPolicy of another kind":          {"autoscalingpolicies", `"ModelServing"`, `"Deployment"`, "no ModelServing"},
+
+		"a ModelServing": {"modelservings", "", "", ""},
+		"a ModelServing with a blank in an image":  {"modelservings", `"image":"sample"`, `"image":"a b"`, "cannot contain spaces"},
+		"a ModelServing of fewer than no replicas": {"modelservings", `{"replicas":1`, `{"replicas":-1`, "replicas must not be negative"},
+		"a role of fewer than no replicas":         {"modelservings", `"replicas":1,"workerReplicas"`, `"replicas":-1,"workerReplicas"`, "replicas of a role must not be negative"},
+		"a role of fewer than no workers":          {"modelservings", `"workerReplicas":0`, `"workerReplicas":-1`, "replicas of a role must not be negative"},
+		"workers that have no template":            {"modelservings", `"workerReplicas":0`, `"workerReplicas":1`, "needs a template"},
+		"a role whose name is none":                {"modelservings", `"name":"sample"`, `"name":"A"`, `name "A"`},
+		"a role whose name makes another too long": {"modelservings", `"name":"sample"`, `"name":"` + strings.Repeat("a", 60) + `"`, "must be no more than 63"},
+
+		"a ModelRoute":                          {"modelroutes", "", "", ""},
+		"a regular expression that is none":     {"modelroutes", `{"regex":"sample"}`, `{"regex":"("}`, "error parsing regexp"},
+		"a header without a regular expression": {"modelroutes", `"regex"`, `"exact"`, ""},
+		"a ModelRoute without a name":           {"modelroutes", `"modelName":"sample"`, `"modelName":""`, "neither a modelName nor a LoRA adapter"},
+		"a ModelRoute of a LoRA adapter":        {"modelroutes", `"modelName":"sample"`, `"loraAdapters":["a"]`, ""},
+		"a target without a name":               {"modelroutes", `"modelServerName":"sample"`, `"modelServerName":""`, "modelServerName must not be empty"},
+		"targets whose weights come to nothing": {"modelroutes", `"modelServerName":"sample"`, `"modelServerName":"sample","weight":0`, "come to nothing"},
+
+		"a ModelServer":                {"modelservers", "", "", ""},
+		"a ModelServer without labels": {"modelservers", `"sample":"sample"`, "", ""},
+		"a ModelServer with nothing":   {"modelservers", `"workloadSelector"`, `"other"`, ""},
 	} {
-		t.Run("refuses "+sentence, func(t *testing.T) {
-			got, err := validate([]byte(`{"kind":"` + c.kind + `","spec":` + c.spec + `}`))
+		t.Run(sentence, func(t *testing.T) {
+			s := sample.Of(c.resource)[0]
+			require.Contains(t, string(s.Valid), c.old)
+			got, err := validate(fmt.Appendf(nil, `{"kind":%q,"metadata":{"name":"x"},"spec":%s}`, s.Kind, strings.Replace(string(s.Valid), c.old, c.new, 1)))
 			require.NoError(t, err)
-			assert.Equal(t, c.want, got)
+			if c.want == "" {
+				assert.Empty(t, got)
+				return
+			}
+			assert.Contains(t, got, c.want)
+		})
+	}
+}
+
+// What is said to be refused is, by the version that the sample says: all but what it may admit.
+func TestTheInvalidSamples(t *testing.T) {
+	for _, resource := range []string{"modelboosters", "autoscalingpolicies", "modelservings", "modelroutes", "modelservers"} {
+		t.Run(resource, func(t *testing.T) {
+			s := sample.Of(resource)[0]
+			raw := fmt.Appendf(nil, `{"kind":%q,"metadata":{"name":"x"},"spec":%s}`, s.Kind, s.Invalid)
+			got, err := validate(raw)
+			require.NoError(t, err)
+			assert.Equal(t, s.MayAdmit, got == "", got)
+			if s.MayAdmit {
+				got, err = validateLater(raw)
+				require.NoError(t, err)
+				assert.NotEmpty(t, got, "a version refuses it")
+				got, err = validateLater(fmt.Appendf(nil, `{"kind":%q,"spec":%s}`, s.Kind, s.Valid))
+				require.NoError(t, err)
+				assert.Empty(t, got)
+			}
 		})
 	}
 }

@@ -214,7 +214,7 @@ func oldReplica(t *testing.T, i *charttest.Installation) {
 			assert.Equal(c, object, r.report.Findings[0].Object)
 		}, settling(), 100*time.Millisecond)
 	}
-	await(verify.Stale, old, exitOK)
+	await(verify.Stale, "Deployment "+i.Namespace+"/"+workload, exitOK)
 
 	s, err := secrets.Get(t.Context(), autoSecret, metav1.GetOptions{})
 	require.NoError(t, err)

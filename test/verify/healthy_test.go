@@ -2,16 +2,25 @@ package verify
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/internal/sample"
 	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/test/crds"
 )
 
 // routerTLS are values that let the router serve TLS.
@@ -73,6 +82,66 @@ func TestAHealthyReleaseHasNoFindings(t *testing.T) {
 	}
 }
 
+// modelServerEntry is the webhook whose answers differ between versions of Kthena whose schema does not.
+const modelServerEntry = "validate-modelserver.networking.serving.volcano.sh"
+
+func TestAHealthyReleaseOfAnotherVersionHasNoFindings(t *testing.T) {
+	i := installed(t, charttest.Auto, 1)
+	admission := func(t *testing.T, name string) verify.Admission {
+		t.Helper()
+		r := run(t, env.Kubeconfig, i.Namespace)
+		requireHealthy(t, r)
+		n := slices.IndexFunc(r.report.Webhooks, func(w verify.Webhook) bool { return w.Name == name })
+		require.GreaterOrEqual(t, n, 0)
+		return r.report.Webhooks[n].Admission
+	}
+	t.Run("whose schemas are others, as in Kthena v0.4", func(t *testing.T) {
+		serveDefinitionsBefore(t)
+		assert.Equal(t, verify.AnsweredBoth, admission(t, "validate-modelbooster.workload.serving.volcano.sh"))
+		assert.Equal(t, verify.Answered, admission(t, "validate-autoscalingpolicy.workload.serving.volcano.sh"))
+	})
+	t.Run("that refuses a ModelServer without labels", func(t *testing.T) {
+		changeEntry(t, "kthena-networking-validating-webhook", 1, func(w *admissionv1.ValidatingWebhook) {
+			require.Equal(t, modelServerEntry, w.Name)
+			w.ClientConfig.Service.Path = ptr.To("/kthena.test/later" + *w.ClientConfig.Service.Path)
+		})
+		require.Eventually(t, func() bool { return admission(t, modelServerEntry) == verify.AnsweredBoth }, settling(), 50*time.Millisecond)
+	})
+}
+
+// serveDefinitionsBefore has the API server serve the kinds as Kthena v0.4 defined them, until the test is over.
+func serveDefinitionsBefore(t *testing.T) {
+	t.Helper()
+	clients, err := apiextensions.NewForConfig(env.Config)
+	require.NoError(t, err)
+	definitions, err := crds.Before()
+	require.NoError(t, err)
+	require.NotEmpty(t, definitions)
+	// serve changes the schema of a kind and waits until the sample of that version is taken, and the other is not.
+	serve := func(ctx context.Context, name string, to apiextensionsv1.CustomResourceDefinitionVersion, index int) apiextensionsv1.CustomResourceDefinitionVersion {
+		crd, err := clients.CustomResourceDefinitions().Get(ctx, name, metav1.GetOptions{})
+		require.NoError(t, err)
+		before := crd.Spec.Versions[0]
+		crd.Spec.Versions[0] = to
+		_, err = clients.CustomResourceDefinitions().Update(ctx, crd, metav1.UpdateOptions{})
+		require.NoError(t, err)
+		resource := crd.Spec.Names.Plural
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			for n, s := range sample.Of(resource) {
+				body := fmt.Appendf(nil, `{"apiVersion":"%s/%s","kind":%q,"metadata":{"generateName":"x-"},"spec":%s}`, crd.Spec.Group, to.Name, s.Kind, s.Valid)
+				err := env.Client.Discovery().RESTClient().Post().AbsPath("/apis", crd.Spec.Group, to.Name, "namespaces", "default", resource).
+					Param("dryRun", metav1.DryRunAll).Param("fieldValidation", metav1.FieldValidationIgnore).Body(body).Do(ctx).Error()
+				assert.Equal(c, n != index, apierrors.IsInvalid(err), "%s: %v", resource, err)
+			}
+		}, settling(), 50*time.Millisecond)
+		return before
+	}
+	for _, crd := range definitions {
+		now := serve(t.Context(), crd.Name, crd.Spec.Versions[0], 1)
+		t.Cleanup(func() { serve(context.WithoutCancel(t.Context()), crd.Name, now, 0) })
+	}
+}
+
 // assertSeen asserts that a report of a healthy release with TLS at the router, and two replicas of everything, is complete.
 func assertSeen(t *testing.T, r verify.Report, mode string) {
 	t.Helper()
@@ -80,8 +149,8 @@ func assertSeen(t *testing.T, r verify.Report, mode string) {
 	require.Len(t, r.Webhooks, charttest.Entries)
 	for _, w := range r.Webhooks {
 		want := verify.AnsweredBoth
-		if w.Kind == "MutatingWebhookConfiguration" {
-			want = verify.Answered
+		if w.Kind == "MutatingWebhookConfiguration" || w.Name == modelServerEntry {
+			want = verify.Answered // it refuses nothing: that of ModelServers does not in Kthena v1.0.0
 		}
 		assert.Equal(t, want, w.Admission, w.Name)
 		assert.NotNil(t, w.NotAfter, w.Name)
