@@ -43,10 +43,11 @@ func write(t *testing.T, name, text string) string {
 }
 
 func TestControllerRefusesBadInputInOneLine(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
 	t.Setenv("KUBECONFIG", "")
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	const hint = " (see 'kthena-certgen controller --help')\n"
-	const noAPIServer = "this is not a pod, and neither --kubeconfig nor KUBECONFIG is set: name a kubeconfig file" + hint
+	const noAPIServer = "this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file" + hint
 	const component = "components:\n- deployment: kthena-registry\n  certificates:\n"
 	certificates := controllerConfig[strings.Index(controllerConfig, component)+len(component):]
 	for name, tc := range map[string]struct {

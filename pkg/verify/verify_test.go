@@ -170,7 +170,7 @@ func TestTheChainOfASecretIsWhatAServerReadsOfIt(t *testing.T) {
 		trusted bool
 		want    []string
 	}{
-		"whose CA is trusted":     {true, []string{"stale Pod ns/pod"}},
+		"whose CA is trusted":     {true, []string{"stale Deployment ns/server"}},
 		"whose CA is not trusted": {false, []string{"secret-untrusted Secret ns/certs"}},
 	} {
 		t.Run(name, func(t *testing.T) {
