@@ -2,7 +2,7 @@
 //
 // # Why concurrent writers do no harm
 //
-// The caBundle of an entry is treated as a set of certificates that only grows. A writer reads the configuration and,
+// The caBundle of an entry is treated as a set of certificates that only grows; [Configuration.Retire] is the one exception. A writer reads the configuration and,
 // where an entry lacks one of the writer's CAs, writes the union of what it read and its own CAs. The write carries the
 // resourceVersion of the read, so the API server takes it only when nothing has changed in between; after a conflict
 // the writer reads again. A write therefore never removes what another writer has added (expired CAs aside, which no
