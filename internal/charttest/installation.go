@@ -152,7 +152,7 @@ func (i *Installation) Settle(t testing.TB) {
 	}, Wait.Timeout, 100*time.Millisecond)
 }
 
-// Pods returns the release's pods that are not about to go, by Deployment.
+// Pods returns the pods of Kthena's programs that are not about to go, by Deployment.
 func (i *Installation) Pods(t *testing.T) map[string][]corev1.Pod {
 	t.Helper()
 	list, err := i.env.Client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + Release})
@@ -160,8 +160,9 @@ func (i *Installation) Pods(t *testing.T) map[string][]corev1.Pod {
 	pods := map[string][]corev1.Pod{}
 	for _, p := range list.Items {
 		if p.DeletionTimestamp == nil {
-			component := p.Labels["app.kubernetes.io/component"]
-			pods[component] = append(pods[component], p)
+			if component := p.Labels["app.kubernetes.io/component"]; slices.Contains(Deployments, component) {
+				pods[component] = append(pods[component], p)
+			}
 		}
 	}
 	return pods

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/internal/sample"
 )
 
 func TestObjectsCanBeDeletedAfterAnUninstallAndTheReleaseComesBackInAnotherMode(t *testing.T) {
@@ -26,7 +28,9 @@ func TestObjectsCanBeDeletedAfterAnUninstallAndTheReleaseComesBackInAnotherMode(
 			}
 			i.Install(t, charttest.Merged(values, only("workload")))
 			i.RequireAdmission(t, 1)
-			object := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{}}}
+			var spec map[string]any
+			require.NoError(t, json.Unmarshal(sample.Of("modelservings")[0].Valid, &spec))
+			object := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 			object.SetAPIVersion("workload.serving.volcano.sh/v1alpha1")
 			object.SetKind("ModelServing")
 			object.SetName("left")

@@ -52,8 +52,9 @@ func TestSeedOfAutoMode(t *testing.T) {
 				fingerprints[line.CAFingerprint] = true
 				assert.NotContains(t, log, "PRIVATE KEY")
 			}
-			assert.Equal(t, 1, outcomes["created"], "%s: %v", deployment, outcomes)
-			assert.Equal(t, len(pods)-1, outcomes["reused"], "%s: %v", deployment, outcomes)
+			// The controller may have been faster than all of them.
+			assert.LessOrEqual(t, outcomes["created"], 1, "%s: %v", deployment, outcomes)
+			assert.Equal(t, len(pods), outcomes["created"]+outcomes["reused"], "%s: %v", deployment, outcomes)
 			assert.Len(t, fingerprints, 1, deployment)
 			together = max(together, len(pods))
 		}

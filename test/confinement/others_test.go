@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/volcano-sh/kthena-certgen/internal/sample"
 )
 
 // event is an Event about an object. Empty fields of the object are left out.
@@ -84,10 +86,15 @@ func onEvents() []attack {
 	)
 }
 
-// model is a small object of one of Kthena's kinds.
+// model is a small object of one of Kthena's kinds that its schema and its webhooks admit.
 func model(kind, group, name string) map[string]any {
+	resources := map[string]string{
+		"ModelBooster": "modelboosters", "AutoscalingPolicy": "autoscalingpolicies", "ModelServing": "modelservings",
+		"ModelRoute": "modelroutes", "ModelServer": "modelservers",
+	}
+	spec := sample.Of(resources[kind])[0].Valid
 	return map[string]any{
-		"apiVersion": group + "/v1alpha1", "kind": kind, "metadata": map[string]any{"name": name}, "spec": map[string]any{},
+		"apiVersion": group + "/v1alpha1", "kind": kind, "metadata": map[string]any{"name": name}, "spec": fromJSON(string(spec)),
 	}
 }
 

@@ -72,7 +72,7 @@ var ofWebhooks = slices.Concat([]edit{
 // ofSeveral are edits of configurations with more than one entry, and ofMutating those that need a mutating one.
 var (
 	ofSeveral  = []edit{{name: "another order", removes: true, do: func(o map[string]any) { slices.Reverse(o["webhooks"].([]any)) }}}
-	ofMutating = []edit{ofEntry("reinvocation", "reinvocationPolicy", `"IfNeeded"`)}
+	ofMutating = []edit{ofEntry("reinvocation", "reinvocationPolicy", `"Never"`)}
 )
 
 // someCA is a caBundle. The API server does not look into it.
