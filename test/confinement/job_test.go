@@ -82,7 +82,7 @@ func TestTheJobIsDoneUnderThePolicies(t *testing.T) {
 				require.NoError(t, secrets.Delete(t.Context(), registrySecret, metav1.DeleteOptions{}))
 			}, nil},
 			{"renewed:forced", func(*testing.T) {}, []string{"--force-renew"}},
-			{"renewed:expiring", func(*testing.T) {}, []string{"--renew-before=87599h59m59.999s"}},
+			{"renewed:expiring", func(*testing.T) {}, []string{"--validity=200000h", "--renew-before=100000h"}},
 			{"repaired:keys", func(t *testing.T) { store(t, func(o *corev1.Secret) { o.Data["other"] = []byte("x") }) }, nil},
 			{"repaired:malformed", func(t *testing.T) { store(t, func(o *corev1.Secret) { o.Data["ca.crt"] = []byte("x") }) }, nil},
 			{"repaired:malformed", func(t *testing.T) {
