@@ -154,7 +154,7 @@ func TestTrouble(t *testing.T) {
 }
 
 func TestAClockThatDiffers(t *testing.T) {
-	i := installed(t, charttest.Auto, 1)
+	i := faulty(t, charttest.Auto, 1)
 	// A proxy in front of the API server tells another time, and lets an administrator's requests through.
 	transport, err := rest.TransportFor(rest.CopyConfig(http11(env.Config)))
 	require.NoError(t, err)

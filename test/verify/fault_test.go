@@ -84,7 +84,7 @@ func (f fault) run(t *testing.T, i *charttest.Installation) {
 }
 
 func TestFaultsInAutoMode(t *testing.T) {
-	i := installed(t, charttest.Auto, 2)
+	i := faulty(t, charttest.Auto, 2)
 	for _, f := range []fault{
 		{
 			name:   "a bundle of another CA",
@@ -407,7 +407,7 @@ func withoutSecret(name string) func(*testing.T, *charttest.Installation) {
 }
 
 func TestFaultsInManualMode(t *testing.T) {
-	i := installed(t, charttest.Manual, 1)
+	i := faulty(t, charttest.Manual, 1)
 	own := charttest.OwnSecret("workload")
 	secretObject := "Secret " + own
 	name := serviceName + "." + i.Namespace + ".svc"
@@ -459,7 +459,7 @@ func expired(t *testing.T, name string) gen.Bundle {
 }
 
 func TestCertManagerThatCannotIssue(t *testing.T) {
-	i := installed(t, charttest.CertManager, 1)
+	i := faulty(t, charttest.CertManager, 1)
 	fault{
 		name: "a Certificate that is not ready",
 		inject: func(t *testing.T, i *charttest.Installation) {

@@ -15,6 +15,7 @@ import (
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
@@ -28,8 +29,14 @@ var routerTLS = map[string]any{"networking": map[string]any{"kthenaRouter": map[
 	"tls": map[string]any{"enabled": true, "dnsName": "models.example.com"},
 }}}
 
+// faulty installs a release that a test breaks. It has no controller, which would heal it.
+func faulty(t *testing.T, mode string, replicas int) *charttest.Installation {
+	t.Helper()
+	return installed(t, mode, replicas, map[string]any{"global": map[string]any{"certgen": map[string]any{"controller": map[string]any{"enabled": false}}}})
+}
+
 // installed installs a healthy release in a mode, with TLS at the router.
-func installed(t *testing.T, mode string, replicas int) *charttest.Installation {
+func installed(t *testing.T, mode string, replicas int, more ...map[string]any) *charttest.Installation {
 	t.Helper()
 	i := env.Prepare(t)
 	values := charttest.InMode(mode, replicas)
@@ -38,7 +45,11 @@ func installed(t *testing.T, mode string, replicas int) *charttest.Installation 
 		i.CreateOwnSecret(t, "kthena-router-tls", "models.example.com", "kthena-router."+i.Namespace+".svc")
 	}
 	all := charttest.PerComponent(map[string]any{"replicas": replicas})
-	i.Install(t, charttest.Merged(charttest.Merged(values, all), routerTLS))
+	values = charttest.Merged(charttest.Merged(values, all), routerTLS)
+	for _, v := range more {
+		values = charttest.Merged(values, v)
+	}
+	i.Install(t, values)
 	i.RequireAdmission(t, charttest.Entries)
 	awaitEndpoints(t, i.Namespace, replicas)
 	return i
@@ -165,4 +176,21 @@ func assertSeen(t *testing.T, r verify.Report, mode string) {
 		}
 		assert.Equal(t, origins[mode], s.Secret.Origin, s.Name)
 	}
+}
+
+func TestAControllerThatDoesNotReconcileIsNamed(t *testing.T) {
+	i := installed(t, charttest.Auto, 1)
+	scale := []byte(`{"spec":{"replicas":0}}`)
+	_, err := env.Client.AppsV1().Deployments(i.Namespace).Patch(t.Context(), "kthena-certgen", types.MergePatchType, scale, metav1.PatchOptions{})
+	require.NoError(t, err)
+	r := run(t, env.Kubeconfig, i.Namespace)
+	require.Equal(t, exitOK, r.code, "nothing fails for it: %s", r.stderr)
+	require.Len(t, r.report.Findings, 1)
+	assert.Equal(t, verify.ControllerDown, r.report.Findings[0].Code)
+	assert.Equal(t, "Deployment "+i.Namespace+"/kthena-certgen", r.report.Findings[0].Object)
+
+	require.NoError(t, env.Client.AppsV1().Deployments(i.Namespace).Delete(t.Context(), "kthena-certgen", metav1.DeleteOptions{}))
+	r = run(t, env.Kubeconfig, i.Namespace)
+	require.Len(t, r.report.Findings, 1)
+	assert.Contains(t, r.report.Findings[0].Message, "it does not exist")
 }
