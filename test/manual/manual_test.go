@@ -81,6 +81,7 @@ var steps = []step{
 	{page: "docs/cli.md", section: "kthena-certgen-release", before: install, after: everythingIsReady},
 	{page: "docs/cli.md", section: "kthena-certgen-generate", anew: true, before: `
 		helm uninstall kthena --namespace kthena-system --wait
+		kubectl delete pods --all --namespace kthena-system --force --grace-period=0
 		kubectl delete namespace kthena-system`},
 
 	// Pages all of whose commands need something.
