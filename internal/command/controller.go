@@ -51,8 +51,7 @@ In auto mode it also
 
 It is out of the path: nothing that works stops working when it is down. Several may run at once. What it finds it tells in its
 log, in Events and as metrics.`,
-		Example: `  kthena-certgen controller --config /etc/kthena-certgen/config.yaml`,
-		Args:    cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {
 				return err
