@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
 )
@@ -115,7 +116,7 @@ func (t *teller) secret(name, uid string) corev1.ObjectReference {
 }
 
 func reference(version, kind, namespace, name, uid string) corev1.ObjectReference {
-	return corev1.ObjectReference{APIVersion: version, Kind: kind, Namespace: namespace, Name: name, UID: apiUID(uid)}
+	return corev1.ObjectReference{APIVersion: version, Kind: kind, Namespace: namespace, Name: name, UID: types.UID(uid)}
 }
 
 // event records an Event, or logs that it could not be. Nobody waits for it.

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// show connects and returns the certificates that the server shows to who calls it by name. They are verified later,
+// Show connects and returns the certificates that the server shows to who calls it by name. They are verified later,
 // against each bundle.
-func (v *Verifier) show(ctx context.Context, name string, dial func(context.Context) (net.Conn, error)) ([]*x509.Certificate, error) {
+func Show(ctx context.Context, name string, dial func(context.Context) (net.Conn, error)) ([]*x509.Certificate, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, dialTimeout, fmt.Errorf("no answer within %s", dialTimeout))
 	defer cancel()
 	conn, err := dial(ctx)
@@ -76,19 +76,19 @@ func (s *server) behind(object string) string {
 	return ", and it is behind Service " + s.Name
 }
 
-// outcome is what verifying a certificate chain came to.
-type outcome struct {
-	// code is empty when the chain is good.
-	code Code
-	// detail says why it is not, as the end of a sentence about the certificate.
-	detail string
-	// notAfter is when it stops to be good, on the longest-lived path.
-	notAfter time.Time
+// Outcome is what verifying a certificate chain came to.
+type Outcome struct {
+	// Code is empty when the chain is good.
+	Code Code
+	// Detail says why it is not, as the end of a sentence about the certificate.
+	Detail string
+	// NotAfter is when it stops to be good, on the longest-lived path.
+	NotAfter time.Time
 }
 
-// verifyChain verifies what a server shows, as crypto/tls does in kube-apiserver: against a set of CAs, by a name, at a
+// VerifyChain verifies what a server shows, as crypto/tls does in kube-apiserver: against a set of CAs, by a name, at a
 // time.
-func verifyChain(chain, cas []*x509.Certificate, name string, now time.Time) outcome {
+func VerifyChain(chain, cas []*x509.Certificate, name string, now time.Time) Outcome {
 	leaf := chain[0]
 	opts := x509.VerifyOptions{DNSName: name, Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: now}
 	for _, c := range cas {
@@ -99,7 +99,7 @@ func verifyChain(chain, cas []*x509.Certificate, name string, now time.Time) out
 	}
 	chains, err := leaf.Verify(opts)
 	if err == nil {
-		var o outcome
+		var o Outcome
 		for _, chain := range chains {
 			end := chain[0].NotAfter
 			for _, c := range chain {
@@ -107,8 +107,8 @@ func verifyChain(chain, cas []*x509.Certificate, name string, now time.Time) out
 					end = c.NotAfter
 				}
 			}
-			if end.After(o.notAfter) {
-				o.notAfter = end
+			if end.After(o.NotAfter) {
+				o.NotAfter = end
 			}
 		}
 		return o
@@ -118,24 +118,24 @@ func verifyChain(chain, cas []*x509.Certificate, name string, now time.Time) out
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.As(err, &hostname):
-		return outcome{code: WrongName, detail: fmt.Sprintf("is for %s, not for %s", orNothing(leaf.DNSNames), name)}
+		return Outcome{Code: WrongName, Detail: fmt.Sprintf("is for %s, not for %s", orNothing(leaf.DNSNames), name)}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return untimely(leaf, invalid.Cert, now)
 	case errors.As(err, &unknown):
-		return outcome{code: Untrusted, detail: "was signed by no CA that is trusted"}
+		return Outcome{Code: Untrusted, Detail: "was signed by no CA that is trusted"}
 	}
-	return outcome{code: Unusable, detail: "cannot be used: " + strings.TrimPrefix(err.Error(), "x509: ")}
+	return Outcome{Code: Unusable, Detail: "cannot be used: " + strings.TrimPrefix(err.Error(), "x509: ")}
 }
 
 // untimely says which certificate of a chain is not valid now. A leaf that lies ahead and one that is over are told apart.
-func untimely(leaf, c *x509.Certificate, now time.Time) outcome {
+func untimely(leaf, c *x509.Certificate, now time.Time) Outcome {
 	switch {
 	case !c.Equal(leaf):
-		return outcome{code: Expired, detail: fmt.Sprintf("leads to a CA (%s) that is valid from %s to %s only", short(c), date(c.NotBefore), date(c.NotAfter))}
+		return Outcome{Code: Expired, Detail: fmt.Sprintf("leads to a CA (%s) that is valid from %s to %s only", short(c), date(c.NotBefore), date(c.NotAfter))}
 	case now.Before(c.NotBefore):
-		return outcome{code: NotYetValid, detail: "is valid from " + date(c.NotBefore) + " only"}
+		return Outcome{Code: NotYetValid, Detail: "is valid from " + date(c.NotBefore) + " only"}
 	}
-	return outcome{code: Expired, detail: "expired on " + date(c.NotAfter)}
+	return Outcome{Code: Expired, Detail: "expired on " + date(c.NotAfter)}
 }
 
 func orNothing(names []string) string {

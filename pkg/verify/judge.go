@@ -20,14 +20,14 @@ func (v *Verifier) judge(e *entry) {
 	refused := map[Code][]served{}
 	details := map[Code]string{}
 	for _, shown := range s.served {
-		o := verifyChain(shown.chain, e.cas, s.name(v), v.now())
-		if o.code != "" {
-			refused[o.code] = append(refused[o.code], shown)
-			details[o.code] = o.detail
+		o := VerifyChain(shown.chain, e.cas, s.name(v), v.now())
+		if o.Code != "" {
+			refused[o.Code] = append(refused[o.Code], shown)
+			details[o.Code] = o.Detail
 			continue
 		}
-		if until == nil || o.notAfter.Before(*until) {
-			until = &o.notAfter
+		if until == nil || o.NotAfter.Before(*until) {
+			until = &o.NotAfter
 		}
 	}
 	for code, shown := range refused {
@@ -122,11 +122,11 @@ func someOf(names []string) string {
 // untrusted reports whether an entry, or a client of the router, refuses what an endpoint serves.
 func (s *server) untrusted(v *Verifier, shown served) bool {
 	for _, e := range s.entries {
-		if verifyChain(shown.chain, e.cas, s.name(v), v.now()).code != "" {
+		if VerifyChain(shown.chain, e.cas, s.name(v), v.now()).Code != "" {
 			return true
 		}
 	}
-	return len(s.entries) == 0 && verifyChain(shown.chain, s.checked.CAs, "", v.now()).code != ""
+	return len(s.entries) == 0 && VerifyChain(shown.chain, s.checked.CAs, "", v.now()).Code != ""
 }
 
 // judgeSecret reports whether the API server will refuse the certificate of the Secret when pods start to serve it. In auto
@@ -141,7 +141,7 @@ func (v *Verifier) judgeSecret(s *server) (refused bool) {
 		}
 	}
 	for _, e := range s.entries {
-		if len(e.cas) > 0 && verifyChain(s.checked.Chain, e.cas, s.name(v), v.now()).code == Untrusted {
+		if len(e.cas) > 0 && VerifyChain(s.checked.Chain, e.cas, s.name(v), v.now()).Code == Untrusted {
 			v.find(SecretUntrusted, "Secret "+v.Namespace+"/"+s.Secret.Name, v.trustRemedy(s.Deployment), "its certificate %s was signed by no CA in the caBundle of %s (%s)", short(s.checked.Leaf), e.Name, fingerprints(e.cas))
 			refused = true
 		}
@@ -163,13 +163,13 @@ func (v *Verifier) judgeLife(s *server, entries []*entry) {
 			if e.server != s {
 				continue
 			}
-			if o := verifyChain(shown.chain, e.cas, s.name(v), v.now()); o.code == "" {
-				tell(s.holder(v, shown), shown.chain[0], o.notAfter)
+			if o := VerifyChain(shown.chain, e.cas, s.name(v), v.now()); o.Code == "" {
+				tell(s.holder(v, shown), shown.chain[0], o.NotAfter)
 			}
 		}
 		if len(s.entries) == 0 {
-			if o := verifyChain(shown.chain, s.checked.CAs, "", v.now()); o.code == "" {
-				tell(s.holder(v, shown), shown.chain[0], o.notAfter)
+			if o := VerifyChain(shown.chain, s.checked.CAs, "", v.now()); o.Code == "" {
+				tell(s.holder(v, shown), shown.chain[0], o.NotAfter)
 			}
 		}
 	}

@@ -68,7 +68,7 @@ func TestAChainIsGoodUntilTheEndOfItsLongestPath(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, outcome{notAfter: now.Add(c.want)}, verifyChain(certs{leaf}, c.cas, "a", now))
+			assert.Equal(t, Outcome{NotAfter: now.Add(c.want)}, VerifyChain(certs{leaf}, c.cas, "a", now))
 		})
 	}
 }
@@ -82,10 +82,10 @@ func TestAChainThatIsNotGoodIsExplained(t *testing.T) {
 	leaf := ca.cert(false, 50*time.Hour, nil)
 	nameless := ca.cert(false, 50*time.Hour, func(c *x509.Certificate) { c.DNSNames = nil })
 	client := ca.cert(false, 50*time.Hour, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })
-	assert.Equal(t, outcome{code: Expired, detail: "leads to a CA (" + short(ended) + ") that is valid from 2026-11-24T07:30:00Z to 2026-11-24T08:29:00Z only"},
-		verifyChain(certs{leaf}, certs{ended}, "a", now))
-	assert.Equal(t, outcome{code: WrongName, detail: "is for no DNS name, not for a"}, verifyChain(certs{nameless}, certs{good}, "a", now))
-	assert.Equal(t, outcome{code: Unusable, detail: "cannot be used: certificate specifies an incompatible key usage"}, verifyChain(certs{client}, certs{good}, "a", now))
+	assert.Equal(t, Outcome{Code: Expired, Detail: "leads to a CA (" + short(ended) + ") that is valid from 2026-11-24T07:30:00Z to 2026-11-24T08:29:00Z only"},
+		VerifyChain(certs{leaf}, certs{ended}, "a", now))
+	assert.Equal(t, Outcome{Code: WrongName, Detail: "is for no DNS name, not for a"}, VerifyChain(certs{nameless}, certs{good}, "a", now))
+	assert.Equal(t, Outcome{Code: Unusable, Detail: "cannot be used: certificate specifies an incompatible key usage"}, VerifyChain(certs{client}, certs{good}, "a", now))
 	two := certs{ended, ca.cert(true, -time.Hour/2, nil)}
 	assert.Equal(t, ended.NotAfter, last(two))
 	assert.Equal(t, ended.NotAfter, last(certs{two[1], two[0]}))

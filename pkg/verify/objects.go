@@ -32,7 +32,8 @@ type service struct {
 	} `json:"spec"`
 }
 
-type endpointSlice struct {
+// EndpointSlice is one of the API's.
+type EndpointSlice struct {
 	Endpoints []struct {
 		Addresses  []string `json:"addresses"`
 		Conditions struct {

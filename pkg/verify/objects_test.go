@@ -49,7 +49,7 @@ func TestTheSecretOfAServerIsFoundByItsPods(t *testing.T) {
 
 func TestTheReadyEndpointsOfAPortAreThosePodsOnce(t *testing.T) {
 	t.Parallel()
-	slices := read[[]endpointSlice](t, `[
+	slices := read[[]EndpointSlice](t, `[
 		{"ports":[{"name":"metrics","port":9090},{"name":"webhook","port":8443}],"endpoints":[
 			{"addresses":["10.0.0.3"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"c"}},
 			{"addresses":["10.0.0.1","10.0.0.9"],"targetRef":{"kind":"Pod","name":"a"}},
@@ -65,8 +65,8 @@ func TestTheReadyEndpointsOfAPortAreThosePodsOnce(t *testing.T) {
 		{Address: "10.0.1.2", Port: 8443},
 		{Pod: "a", Address: "10.0.0.1", Port: 8443},
 		{Pod: "c", Address: "10.0.0.3", Port: 8443},
-	}, readyEndpoints(slices, "webhook"))
-	assert.Equal(t, []Endpoint{}, readyEndpoints(nil, "webhook"))
+	}, ReadyEndpoints(slices, "webhook"))
+	assert.Equal(t, []Endpoint{}, ReadyEndpoints(nil, "webhook"))
 }
 
 func TestAPortOfAServiceIsFoundByItsNumber(t *testing.T) {

@@ -40,19 +40,19 @@ func (v *Verifier) judgeRouter(s *server) {
 			names = s.checked.Leaf.DNSNames
 		}
 		for _, name := range append([]string{""}, names...) {
-			o := verifyChain(shown.chain, cas, name, v.now())
-			if o.code == "" {
-				if s.NotAfter == nil || o.notAfter.Before(*s.NotAfter) {
-					s.NotAfter = &o.notAfter
+			o := VerifyChain(shown.chain, cas, name, v.now())
+			if o.Code == "" {
+				if s.NotAfter == nil || o.NotAfter.Before(*s.NotAfter) {
+					s.NotAfter = &o.NotAfter
 				}
 				continue
 			}
 			refused = true
 			object, remedy := s.object(v), v.renewRemedy(s)
-			if len(s.served) > 1 || o.code == Untrusted {
+			if len(s.served) > 1 || o.Code == Untrusted {
 				object, remedy = shown.endpoint.object(v), v.podRemedy(shown.endpoint)
 			}
-			v.find(o.code, object, remedy, "the certificate %s that the router serves %s: Secret %s says who its clients trust", short(shown.chain[0]), o.detail, s.Secret.Name)
+			v.find(o.Code, object, remedy, "the certificate %s that the router serves %s: Secret %s says who its clients trust", short(shown.chain[0]), o.Detail, s.Secret.Name)
 			break
 		}
 	}

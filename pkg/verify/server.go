@@ -53,7 +53,7 @@ func (v *Verifier) look(ctx context.Context, s *server) error {
 // lookAtService finds the ready endpoints and what they serve.
 func (v *Verifier) lookAtService(ctx context.Context, s *server) error {
 	var svc service
-	var slices list[endpointSlice]
+	var slices list[EndpointSlice]
 	var found, known bool
 	group := newGroup()
 	group.run(func() (err error) {
@@ -83,7 +83,7 @@ func (v *Verifier) lookAtService(ctx context.Context, s *server) error {
 		v.broken(s)
 		return nil
 	}
-	s.Endpoints = readyEndpoints(slices.Items, portName)
+	s.Endpoints = ReadyEndpoints(slices.Items, portName)
 	if len(s.Endpoints) == 0 {
 		v.find(NoEndpoints, s.object(v), v.podsRemedy(s.Deployment), "no pod behind it is ready%s", s.calledBy())
 		v.broken(s)
@@ -123,7 +123,8 @@ func (s service) port(number int) (string, bool) {
 	return "", false
 }
 
-func readyEndpoints(list []endpointSlice, portName string) []Endpoint {
+// ReadyEndpoints are the ready endpoints of the slices of one Service, one for each pod, behind the port of that name.
+func ReadyEndpoints(list []EndpointSlice, portName string) []Endpoint {
 	ready := []Endpoint{}
 	for _, slice := range list {
 		for _, p := range slice.Ports {
@@ -153,7 +154,7 @@ func (v *Verifier) dial(ctx context.Context, s *server, clusterIP string) error 
 	group := newGroup()
 	for i, e := range s.Endpoints {
 		group.run(func() error {
-			chain, err := v.show(ctx, s.name(v), func(ctx context.Context) (net.Conn, error) {
+			chain, err := Show(ctx, s.name(v), func(ctx context.Context) (net.Conn, error) {
 				return v.Dialer.DialEndpoint(ctx, v.Namespace, e)
 			})
 			if v.forbidden(err, "create", "pods/portforward", "") {
@@ -172,7 +173,7 @@ func (v *Verifier) dial(ctx context.Context, s *server, clusterIP string) error 
 		})
 	}
 	group.run(func() error {
-		_, err := v.show(ctx, s.name(v), func(ctx context.Context) (net.Conn, error) {
+		_, err := Show(ctx, s.name(v), func(ctx context.Context) (net.Conn, error) {
 			return v.Dialer.DialService(ctx, clusterIP, s.Port)
 		})
 		if err != nil && !isUnsupported(err) {
