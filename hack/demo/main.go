@@ -138,7 +138,8 @@ func run(ctx context.Context, keep bool) (err error) {
 
 // values choose a mode, and the replicas and the settle time of the demo.
 func values(mode string) map[string]any {
-	component := func() map[string]any { return map[string]any{"replicas": replicas} }
+	// The five minutes that the router gives its streams are not waited for.
+	component := func() map[string]any { return map[string]any{"replicas": replicas, "preStopSeconds": 5} }
 	return map[string]any{
 		"global": map[string]any{
 			"certManagementMode": mode,
