@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
 
@@ -46,13 +45,6 @@ type finding struct {
 	message string
 	// after is how long it must last before it is told.
 	after time.Duration
-}
-
-// retirement is CAs that leave the trust of one certificate.
-type retirement struct {
-	certificate *certificate
-	// cas leave the Secret's set. Without any, those that have left it leave the webhook configurations.
-	cas []*x509.Certificate
 }
 
 // decision is what to do about a component.
@@ -266,54 +258,4 @@ func remedy(mode string) string {
 		return "replace it in the Secret"
 	}
 	return "restart the Deployment, and look at what the controller says of the Secret"
-}
-
-// retire decides which CAs are trusted no longer: those that a Secret of ours holds besides what signed its certificate, once
-// every ready pod has served that for a while.
-func retire(cfg *Config, o *observation, m *memory, d *decision, now time.Time) {
-	if cfg.Mode != verify.Auto || cfg.RetireAfter.Duration == 0 {
-		return
-	}
-	for i := range o.certificates {
-		c := &o.certificates[i]
-		if !c.ours || !c.stored.OK() {
-			continue
-		}
-		if c.holdsRetired(now) {
-			d.retired = append(d.retired, retirement{certificate: c})
-		}
-		_, others := c.signers(now)
-		since, uniform := m.uniformSince[c.Secret]
-		if len(others) == 0 || !uniform {
-			continue
-		}
-		if due := since.since.Add(cfg.RetireAfter.Duration); now.Before(due) {
-			d.lookAgain(due.Sub(now))
-			continue
-		}
-		d.retired = append(d.retired, retirement{c, others})
-	}
-}
-
-// holdsRetired reports whether an entry still trusts a CA that has left the Secret's set, and no pod serves a certificate
-// that needs it.
-func (c *certificate) holdsRetired(now time.Time) bool {
-	for _, e := range c.entries {
-		for _, ca := range e.cas {
-			if c.retired[gen.Fingerprint(ca)] && !gen.Contains(c.stored.CAs, ca) && !c.served(ca, now) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// served reports whether a pod serves a certificate of that CA, or what it serves is not known.
-func (c *certificate) served(ca *x509.Certificate, now time.Time) bool {
-	for _, p := range c.pods {
-		if p.err != nil || verify.VerifyChain(p.chain, []*x509.Certificate{ca}, "", now).Code == "" {
-			return true
-		}
-	}
-	return false
 }

@@ -130,9 +130,8 @@ func (c *Controller) retire(ctx context.Context, r *component, due retirement) e
 			return err
 		}
 		c.metrics.retired.add(float64(len(due.cas)), r.Deployment)
-		message := fmt.Sprintf("%d CAs of older certificates are no longer trusted: every pod serves the certificate of the current one", len(due.cas))
 		c.Log.Info("retiring CAs", "secret", c.Config.Namespace+"/"+cert.Secret, "number", len(due.cas))
-		c.tell.event(ctx, c.tell.secret(cert.Secret, string(stored.UID)), corev1.EventTypeNormal, "Retired", message)
+		c.tell.event(ctx, c.tell.secret(cert.Secret, string(stored.UID)), corev1.EventTypeNormal, "Retired", retiredMessage(len(due.cas)))
 		set, _ = due.certificate.signers(c.Now())
 		for _, ca := range due.cas {
 			retired[gen.Fingerprint(ca)] = true

@@ -91,7 +91,7 @@ var Codes = []Description{
 	{CAExpired, Notice, "A CA of a caBundle has expired while others are valid; it does no harm.", "nothing: auto mode drops it when it adds one"},
 	{BundleOdd, Notice, "A caBundle holds something that cannot be read beside certificates that can; the API server ignores it.", "nothing, or put the bundle in order"},
 	{SecretForeign, Notice, "Auto mode uses a Secret that kthena-certgen did not make: it will not renew it.", "renew it yourself, or delete it and restart the Deployment"},
-	{Stale, Notice, "Pods serve another certificate than the Secret holds; it is still trusted.", "restart the Deployment"},
+	{Stale, Notice, "Pods serve another certificate than the Secret holds; it is still trusted.", "wait for the controller, or restart the Deployment"},
 	{NotRefused, Notice, "The webhook admitted an object that Kthena v1.0.0 refuses.", "nothing, if the version of Kthena is another one"},
 	{Unknown, Notice, "Whether the webhook answers could not be found out, because something else refused the request.", "look at what the finding names"},
 	{ControllerDown, Notice, "The release is to have a controller, and none runs or it does not reconcile: what is renewed is not served and what is lost is not healed until it does.", "look at the log of Deployment kthena-certgen; its /readyz says what it waits for"},

@@ -103,9 +103,13 @@ func (v *Verifier) judgeStale(s *server) {
 		return
 	}
 	slices.Sort(certs)
+	roller := ""
+	if v.controller != "" {
+		roller = "; controller " + v.controller + " rolls them as soon as it may, and an Event on the Secret says why it does not"
+	}
 	v.find(Stale, "Deployment "+v.Namespace+"/"+s.Deployment, v.restartRemedy(s.Deployment),
-		"%d of %d ready pods behind Service %s serve another certificate (%s) than Secret %s holds (%s), since they started before it changed: %s",
-		len(pods), len(s.served), s.Name, strings.Join(slices.Compact(certs), ", "), s.Secret.Name, short(s.checked.Leaf), someOf(pods))
+		"%d of %d ready pods behind Service %s serve another certificate (%s) than Secret %s holds (%s), since they started before it changed: %s%s",
+		len(pods), len(s.served), s.Name, strings.Join(slices.Compact(certs), ", "), s.Secret.Name, short(s.checked.Leaf), someOf(pods), roller)
 }
 
 // maxNamed is how many pods a finding names.

@@ -137,7 +137,7 @@ func TestWhatIsForbiddenIsNoFault(t *testing.T) {
 	for path, want := range map[string]string{
 		deploymentPath: "getting deployments ns/server: no",
 		servicePath:    "getting services ns/hook: no",
-		slicesPath:     "listing endpointslices ns/",
+		slicesPath:     "listing endpointslices ns: no",
 	} {
 		r, _ := newRelease(t)
 		r.errors[path] = errors.New("no")

@@ -204,7 +204,7 @@ func (v *Verifier) get(ctx context.Context, api, resource, name string, query ur
 	case v.forbidden(err, verb, resource, name):
 		return false, false, nil
 	}
-	return false, false, fmt.Errorf("%s %s %s/%s: %w", doing, resource, v.Namespace, name, err)
+	return false, false, fmt.Errorf("%s %s %s: %w", doing, resource, strings.TrimSuffix(v.Namespace+"/"+name, "/"), err)
 }
 
 // described is what the report says of a certificate.

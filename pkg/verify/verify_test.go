@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -277,6 +278,14 @@ func TestManyStalePodsAreOneFinding(t *testing.T) {
 		") than Secret certs holds ("+fingerprintOf(t, *current)+"), since they started before it changed: "+
 		"pod-00, pod-01, pod-02, pod-04, pod-05, pod-06, pod-07, pod-08, pod-09, pod-10 and 1 more; "+
 		"kubectl rollout restart --namespace ns deployment/server", report.Findings[0].String())
+
+	server := r.objects[deploymentPath].(json.RawMessage)
+	r.objects[deploymentPath] = json.RawMessage(strings.Replace(string(server), "{", `{"metadata":{"annotations":{"`+annotationController+`":"roller"}},`, 1))
+	r.objects["/apis/apps/v1/namespaces/ns/deployments/roller"] = json.RawMessage(`{"status":{"availableReplicas":1}}`)
+	report, err = r.verify(t)
+	require.NoError(t, err)
+	require.Len(t, report.Findings, 1)
+	assert.Contains(t, report.Findings[0].Message, "and 1 more; controller roller rolls them as soon as it may, and an Event on the Secret says why it does not")
 }
 
 // fingerprintOf is the short form of that of a bundle's certificate.

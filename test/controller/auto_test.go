@@ -265,6 +265,6 @@ func TestARenewalRetiresTheKeyBeforeIt(t *testing.T) {
 		stolen := gen.Check(gen.Bundle{CA: gen.EncodeCertificates(live), Cert: old.Data["tls.crt"], Key: old.Data["tls.key"]}, nil, time.Now())
 		assert.False(t, stolen.OK(), "a stolen old certificate is refused by %s", target.Entry)
 	}
-	assert.Contains(t, events(t, i, "Secret", name)["Retired"], "1 CAs of older certificates are no longer trusted")
+	assert.Contains(t, events(t, i, "Secret", name)["Retired"], "the CA of an older certificate is no longer trusted")
 	assert.Empty(t, look(t, i).Findings)
 }

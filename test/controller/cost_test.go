@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -77,10 +78,8 @@ func versions(t *testing.T, i *charttest.Installation) map[string]string {
 	for _, o := range secrets.Items {
 		all["Secret "+o.Name] = o.ResourceVersion
 	}
-	deployments, err := env.Client.AppsV1().Deployments(i.Namespace).List(t.Context(), metav1.ListOptions{})
-	require.NoError(t, err)
-	for _, o := range deployments.Items {
-		all["Deployment "+o.Name] = o.ResourceVersion
+	for _, name := range charttest.Deployments {
+		all["Deployment "+name] = get(t, i, name).ResourceVersion
 	}
 	validating, err := env.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
@@ -95,10 +94,12 @@ func versions(t *testing.T, i *charttest.Installation) map[string]string {
 	return all
 }
 
+var idleFor = flag.Duration("idle", 2*time.Minute, "for how long nothing happens while the controller's cost is measured")
+
 func TestTwoControllersMakeOneRollAndThenNothing(t *testing.T) {
-	idle := 15 * time.Second
-	if !testing.Short() {
-		idle = 2 * time.Minute
+	idle := *idleFor
+	if testing.Short() {
+		idle = 15 * time.Second
 	}
 	i := install(t)
 	patch(t, i, deployment, `{"spec":{"replicas":2}}`)
@@ -130,8 +131,13 @@ func TestTwoControllersMakeOneRollAndThenNothing(t *testing.T) {
 	assert.Equal(t, still, versions(t, i), "nothing is written when nothing changes")
 	more := requestsOf(t, user) - requests
 	perHour := float64(more) * float64(time.Hour) / float64(took)
-	t.Logf("idle for %s: %.1f MiB of memory, %.2f mCPU, %.0f requests an hour besides watches", took.Round(time.Second),
-		float64(after.rss)/(1<<20), float64(after.cpu-used.cpu)*1000/float64(took), perHour)
+	rss, cpu := float64(after.rss)/(1<<20), float64(after.cpu-used.cpu)*1000/float64(took)
+	t.Logf("idle for %s: %.1f MiB of memory, %.2f mCPU, %.0f requests an hour besides watches", took.Round(time.Second), rss, cpu, perHour)
+	if !testing.Short() {
+		assert.LessOrEqual(t, rss, 24.0, "MiB of memory")
+		assert.LessOrEqual(t, cpu, 2.0, "mCPU")
+		assert.LessOrEqual(t, perHour, 60.0, "requests an hour")
+	}
 }
 
 // requestsOf is the number of requests of a user besides watches, and besides the connections to pods, which on a cluster with a

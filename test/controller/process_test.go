@@ -3,6 +3,8 @@ package controller
 import (
 	"bytes"
 	"encoding/pem"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -34,11 +36,16 @@ func newProxy(t *testing.T, handle handler) *httptest.Server {
 	require.NoError(t, err)
 	target, err := url.Parse("https://" + strings.TrimSuffix(strings.TrimPrefix(env.Config.Host, "https://"), "/"))
 	require.NoError(t, err)
+	// That connections end is what the tests do.
+	quiet := log.New(io.Discard, "", 0)
 	forward := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport: &http.Transport{TLSClientConfig: tlsConfig},
+		ErrorLog:  quiet,
 	}
-	p := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handle(w, r, forward) }))
+	p := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handle(w, r, forward) }))
+	p.Config.ErrorLog = quiet
+	p.StartTLS()
 	t.Cleanup(p.Close)
 	return p
 }

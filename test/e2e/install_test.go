@@ -112,8 +112,12 @@ func requirePods(t *testing.T, i *charttest.Installation) {
 	t.Helper()
 	i.RequireNoRestarts(t)
 	pods := i.Pods(t)
+	want := map[string]int{"kthena-certgen": 1}
 	for _, deployment := range charttest.Deployments {
-		require.Len(t, pods[deployment], replicas)
+		want[deployment] = replicas
+	}
+	for deployment, n := range want {
+		require.Len(t, pods[deployment], n)
 		for _, p := range pods[deployment] {
 			ready := slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 				return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
@@ -177,6 +181,8 @@ func listers(namespace string) map[string]func(context.Context, metav1.ListOptio
 		"NetworkPolicy":                    names(c.NetworkingV1().NetworkPolicies(namespace).List),
 		"ClusterRole":                      names(c.RbacV1().ClusterRoles().List),
 		"ClusterRoleBinding":               names(c.RbacV1().ClusterRoleBindings().List),
+		"admission policy":                 names(c.AdmissionregistrationV1().ValidatingAdmissionPolicies().List),
+		"admission policy binding":         names(c.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().List),
 		"mutating webhook configuration":   names(c.AdmissionregistrationV1().MutatingWebhookConfigurations().List),
 		"validating webhook configuration": names(c.AdmissionregistrationV1().ValidatingWebhookConfigurations().List),
 	}
