@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -152,17 +153,24 @@ func (i *Installation) Settle(t testing.TB) {
 	}, Wait.Timeout, 100*time.Millisecond)
 }
 
-// Pods returns the pods of Kthena's programs that are not about to go, by Deployment.
+// Pods returns the pods of the components by Deployment, without those that are being deleted.
 func (i *Installation) Pods(t *testing.T) map[string][]corev1.Pod {
+	t.Helper()
+	pods := i.AllPods(t)
+	maps.DeleteFunc(pods, func(component string, _ []corev1.Pod) bool { return !slices.Contains(Deployments, component) })
+	return pods
+}
+
+// AllPods returns the pods of the release by component, the controller's too, without those that are being deleted.
+func (i *Installation) AllPods(t *testing.T) map[string][]corev1.Pod {
 	t.Helper()
 	list, err := i.env.Client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + Release})
 	require.NoError(t, err)
 	pods := map[string][]corev1.Pod{}
 	for _, p := range list.Items {
 		if p.DeletionTimestamp == nil {
-			if component := p.Labels["app.kubernetes.io/component"]; slices.Contains(Deployments, component) {
-				pods[component] = append(pods[component], p)
-			}
+			component := p.Labels["app.kubernetes.io/component"]
+			pods[component] = append(pods[component], p)
 		}
 	}
 	return pods
@@ -183,7 +191,7 @@ func (i *Installation) CertgenLogs(t *testing.T, deployment string) []string {
 // RequireNoRestarts requires that no container of the release has been restarted.
 func (i *Installation) RequireNoRestarts(t *testing.T) {
 	t.Helper()
-	for _, pods := range i.Pods(t) {
+	for _, pods := range i.AllPods(t) {
 		for _, p := range pods {
 			for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 				require.Zero(t, c.RestartCount, "container %s of pod %s", c.Name, p.Name)

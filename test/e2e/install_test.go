@@ -111,7 +111,7 @@ func values(mode string, bundle []byte) map[string]any {
 func requirePods(t *testing.T, i *charttest.Installation) {
 	t.Helper()
 	i.RequireNoRestarts(t)
-	pods := i.Pods(t)
+	pods := i.AllPods(t)
 	want := map[string]int{"kthena-certgen": 1}
 	for _, deployment := range charttest.Deployments {
 		want[deployment] = replicas
