@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/volcano-sh/kthena-certgen/internal/helm"
 )
@@ -125,6 +126,7 @@ func TestRefusedValues(t *testing.T) {
 
 func TestRefusedCombinations(t *testing.T) {
 	const hint = ": set it to the output of: base64 -w0 ca.crt"
+	const unread = " holds no certificate that the API server would read, such as when its BEGIN line is indented or has a byte order mark before it"
 	bundle := caBundle(t)
 	ca := decodeText(t, bundle)
 	manualWith := func(content string) string {
@@ -134,20 +136,19 @@ func TestRefusedCombinations(t *testing.T) {
 		{"manual mode without a CA bundle", "{global: {certManagementMode: manual}}",
 			"ERROR: global.webhook.caBundle is required when global.certManagementMode is manual" + hint},
 		{"a CA bundle that is not base64", "{global: {certManagementMode: manual, webhook: {caBundle: 'not base64'}}}",
-			"ERROR: global.webhook.caBundle is not base64 on one line" + hint},
+			"ERROR: global.webhook.caBundle is not base64" + hint},
 		{"a CA bundle that is cut off", "{global: {certManagementMode: manual, webhook: {caBundle: '" + bundle[:len(bundle)-1] + "'}}}",
-			"ERROR: global.webhook.caBundle is not base64 on one line" + hint},
-		{"a CA bundle of several lines", "{global: {certManagementMode: manual, webhook: {caBundle: \"" + bundle[:64] + "\\n" + bundle[64:] + "\"}}}",
-			"ERROR: global.webhook.caBundle is not base64 on one line" + hint},
+			"ERROR: global.webhook.caBundle is not base64" + hint},
 		{"a CA bundle that is not PEM", manualWith("hello"), "ERROR: global.webhook.caBundle is not PEM" + hint},
 		{"a CA bundle without the end of a certificate", manualWith(strings.Replace(ca, "-----END", "", 1)),
-			"ERROR: global.webhook.caBundle is not PEM" + hint},
+			"ERROR: global.webhook.caBundle" + unread + hint},
+		{"a CA bundle with a byte order mark", manualWith("\ufeff" + ca), "ERROR: global.webhook.caBundle" + unread + hint},
+		{"a CA bundle that is indented", manualWith("  " + ca), "ERROR: global.webhook.caBundle" + unread + hint},
+		{"a CA bundle of another kind of block", manualWith(strings.ReplaceAll(ca, " CERT", " TRUSTED CERT")), "ERROR: global.webhook.caBundle" + unread + hint},
 		{"a CA bundle with a private key", manualWith(ca + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
 			"ERROR: global.webhook.caBundle holds a private key, which must stay secret: put in the CA certificate alone and replace the key"},
-		{"a CA bundle with a server's certificate alone", manualWith(serverCertificate),
-			"ERROR: global.webhook.caBundle holds no CA certificate" + hint},
 		{"a CA bundle with a certificate that is none", manualWith("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-			"ERROR: global.webhook.caBundle holds no CA certificate" + hint},
+			"ERROR: global.webhook.caBundle" + unread + hint},
 		{"a component's CA bundle that is not PEM", manual(t, ", workload: {controllerManager: {webhook: {caBundle: aGVsbG8K}}}"),
 			"ERROR: workload.controllerManager.webhook.caBundle is not PEM" + hint},
 		{"a CA bundle in auto mode", "{global: {webhook: {caBundle: LS0t}}}",
@@ -227,6 +228,7 @@ func TestCABundlesThatAreTaken(t *testing.T) {
 		"one CA":                               ca,
 		"a CA twice, as during a rotation":     ca + ca,
 		"a server's certificate before the CA": serverCertificate + ca,
+		"a server's certificate alone":         serverCertificate, // which the API server trusts where it is served
 		"text around it, as openssl prints it": "subject=CN = a CA\n" + ca + "\n",
 		"line ends as Windows has them":        strings.ReplaceAll(ca, "\n", "\r\n"),
 	} {
@@ -235,6 +237,18 @@ func TestCABundlesThatAreTaken(t *testing.T) {
 			assert.NoError(t, err)
 		})
 	}
+}
+
+// Base64 without -w0 wraps its lines, and the API server does not mind.
+func TestACABundleOfSeveralLinesIsTakenAsOne(t *testing.T) {
+	one, err := helm.Render(umbrella, options(t, manual(t, "")))
+	require.NoError(t, err)
+	bundle := caBundle(t)
+	o := options(t, manual(t, ""))
+	require.NoError(t, unstructured.SetNestedField(o.Values, bundle[:64]+"\n"+bundle[64:128]+"\r\n"+bundle[128:]+"\n", "global", "webhook", "caBundle"))
+	several, err := helm.Render(umbrella, o)
+	require.NoError(t, err)
+	assert.Equal(t, one.Manifest(), several.Manifest())
 }
 
 func TestManualModeWithoutWebhooksNeedsNoCABundle(t *testing.T) {

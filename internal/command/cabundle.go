@@ -1,12 +1,14 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,12 +64,19 @@ func (o *caBundleOptions) print(ctx context.Context, client *kube.Client, log *s
 		return err
 	}
 	var set []*x509.Certificate
+	var others [][]byte
 	now := time.Now()
 	for _, c := range found {
 		for _, e := range c.Entries {
-			certs, malformed := gen.ParseCertificates(e.CABundle)
-			if len(certs) == 0 || malformed > 0 {
-				log.Warn("entry's CA bundle is not as it should be", "kind", c.Kind, "name", c.Name, "entry", e.Name, "certificates", len(certs), "malformed", malformed)
+			certs, unreadable := gen.ParseCertificates(e.CABundle)
+			if len(certs) == 0 || len(unreadable) > 0 {
+				log.Warn("entry's CA bundle is not as it should be", "kind", c.Kind, "name", c.Name, "entry", e.Name, "certificates", len(certs), "malformed", len(unreadable))
+			}
+			// An API server that was built with another Go may trust what this program cannot read.
+			for _, der := range unreadable {
+				if !slices.ContainsFunc(others, func(o []byte) bool { return bytes.Equal(o, der) }) {
+					others = append(others, der)
+				}
 			}
 			for _, cert := range certs {
 				if !now.After(cert.NotAfter) && !gen.Contains(set, cert) {
@@ -79,7 +88,7 @@ func (o *caBundleOptions) print(ctx context.Context, client *kube.Client, log *s
 	if len(set) == 0 {
 		return fmt.Errorf("reading the CA bundles of release %s/%s: there is no CA certificate in them that has not expired", o.namespace, o.release)
 	}
-	out := gen.EncodeCertificates(set)
+	out := gen.EncodeCertificates(set, others...)
 	if o.output == outputBase64 {
 		out = append([]byte(base64.StdEncoding.EncodeToString(out)), '\n')
 	}

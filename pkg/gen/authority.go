@@ -58,7 +58,7 @@ func LoadAuthority(certs, key []byte, now time.Time) (*Authority, error) {
 	}
 	ca := r.Leaf
 	switch {
-	case !ca.BasicConstraintsValid || !ca.IsCA:
+	case !mayBeRoot(ca) && (!ca.BasicConstraintsValid || !ca.IsCA):
 		return nil, fmt.Errorf("the certificate of %s is not that of a CA", ca.Subject)
 	case ca.KeyUsage != 0 && ca.KeyUsage&x509.KeyUsageCertSign == 0:
 		return nil, fmt.Errorf("the CA %s may not sign certificates: its key usage lacks keyCertSign", ca.Subject)
@@ -160,6 +160,10 @@ func climb(c *x509.Certificate, others []*x509.Certificate) []*x509.Certificate 
 	}
 	return chain
 }
+
+// mayBeRoot reports whether c is of a version of X.509 that has no extension to say what a CA is. Clients trust such a one as a
+// root, and never as an intermediate.
+func mayBeRoot(c *x509.Certificate) bool { return c.Version < 3 && selfSigned(c) }
 
 func selfSigned(c *x509.Certificate) bool {
 	return c.CheckSignatureFrom(c) == nil

@@ -117,13 +117,17 @@ func (r *Report) parseCAs(data []byte) {
 	if !r.present("the CA set", data) {
 		return
 	}
-	var malformed int
-	r.CAs, malformed = ParseCertificates(data)
-	if len(r.CAs) == 0 {
-		r.fault(Malformed, "the CA set holds no certificate")
+	var unreadable [][]byte
+	r.CAs, unreadable = ParseCertificates(data)
+	overlooked := Overlooked(data)
+	switch {
+	case len(r.CAs) == 0:
+		r.fault(Malformed, "%s", noCertificate("the CA set", data))
+	case overlooked != "":
+		r.warn("the CA set holds more certificates than are read: %s", overlooked)
 	}
-	if malformed > 0 {
-		r.warn("the CA set holds %d malformed certificates, which are ignored", malformed)
+	if len(unreadable) > 0 {
+		r.warn("the CA set holds %d malformed certificates, which are ignored", len(unreadable))
 	}
 	if hasPrivateKey(data) {
 		r.warn("the CA set holds a private key, which is ignored: it does not belong there")
@@ -179,7 +183,11 @@ func (r *Report) explainPair(cert, key []byte, err error) {
 		r.fault(KeyMismatch, "the private key does not belong to the certificate")
 	default:
 		// These errors describe PEM blocks and ASN.1 structure, never key material.
-		r.fault(Malformed, "the certificate and its key are not readable: %s", strings.TrimPrefix(err.Error(), "tls: "))
+		detail := strings.TrimPrefix(err.Error(), "tls: ")
+		if overlooked := Overlooked(cert); overlooked != "" {
+			detail += ": " + overlooked
+		}
+		r.fault(Malformed, "the certificate and its key are not readable: %s", detail)
 	}
 }
 

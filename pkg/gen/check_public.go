@@ -19,9 +19,9 @@ func CheckPublic(cert, ca []byte, names []string, now time.Time) Report {
 
 // parseChain reads a certificate chain without its key, from the same PEM blocks as tls.X509KeyPair.
 func (r *Report) parseChain(cert []byte) bool {
-	for {
+	for rest := cert; ; {
 		var block *pem.Block
-		if block, cert = pem.Decode(cert); block == nil {
+		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
 		if block.Type != blockCertificate {
@@ -35,7 +35,7 @@ func (r *Report) parseChain(cert []byte) bool {
 		r.Chain = append(r.Chain, c)
 	}
 	if len(r.Chain) == 0 {
-		r.fault(Malformed, "the certificate is not PEM")
+		r.fault(Malformed, "%s", noCertificate("the certificate", cert))
 		return false
 	}
 	r.Leaf = r.Chain[0]

@@ -19,8 +19,9 @@ const (
 
 // ParseCertificates returns the certificates in data, in their order, without repetitions. It is as tolerant as
 // x509.CertPool.AppendCertsFromPEM, which the API server reads a CA bundle with: other blocks, blocks with headers and
-// text around them are passed over. The second result counts CERTIFICATE blocks that are not certificates.
-func ParseCertificates(data []byte) (certs []*x509.Certificate, malformed int) {
+// text around them are passed over. The second result is what the other CERTIFICATE blocks hold, in the same way: it is no certificate
+// to this program, but may be one to an API server that was built with another Go.
+func ParseCertificates(data []byte) (certs []*x509.Certificate, unreadable [][]byte) {
 	seen := map[string]bool{}
 	for len(data) > 0 {
 		var block *pem.Block
@@ -30,17 +31,17 @@ func ParseCertificates(data []byte) (certs []*x509.Certificate, malformed int) {
 		if block.Type != blockCertificate || len(block.Headers) != 0 {
 			continue
 		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			malformed++
+		if seen[string(block.Bytes)] {
 			continue
 		}
-		if !seen[string(cert.Raw)] {
-			seen[string(cert.Raw)] = true
+		seen[string(block.Bytes)] = true
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
 			certs = append(certs, cert)
+		} else {
+			unreadable = append(unreadable, block.Bytes)
 		}
 	}
-	return certs, malformed
+	return certs, unreadable
 }
 
 // firstCertificate is the one that tls.X509KeyPair compares with a key, nil when it is not readable.
@@ -59,11 +60,14 @@ func firstCertificate(chain []byte) *x509.Certificate {
 	return c
 }
 
-// EncodeCertificates is the PEM form of certs, in their order.
-func EncodeCertificates(certs []*x509.Certificate) []byte {
+// EncodeCertificates is the PEM form of certs, in their order, and after them of what ParseCertificates found unreadable.
+func EncodeCertificates(certs []*x509.Certificate, unreadable ...[]byte) []byte {
 	var b bytes.Buffer
 	for _, c := range certs {
 		b.Write(encode(blockCertificate, c.Raw))
+	}
+	for _, der := range unreadable {
+		b.Write(encode(blockCertificate, der))
 	}
 	return b.Bytes()
 }

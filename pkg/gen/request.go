@@ -47,7 +47,7 @@ func Assemble(cert, key, cas []byte, names []string, now time.Time) (Bundle, err
 	answer := read.Chain
 	above, _ := ParseCertificates(cas)
 	if len(above) == 0 {
-		return Bundle{}, errors.New("the CA set holds no certificate")
+		return Bundle{}, errors.New(noCertificate("the CA set", cas))
 	}
 	b := Bundle{CA: cas, Cert: cert, Key: key}
 	if len(answer) > 0 {
@@ -59,8 +59,13 @@ func Assemble(cert, key, cas []byte, names []string, now time.Time) (Bundle, err
 			b = newBundle(chain, key)
 		}
 	}
-	if r := Check(b, names, now); !r.OK() {
-		return Bundle{}, errors.New(r.Faults[0].String())
+	r := Check(b, names, now)
+	if r.OK() {
+		return b, nil
 	}
-	return b, nil
+	// The way to the top may lead through one that has expired, where one further down is trusted, too.
+	if direct := Check(Bundle{CA: cas, Cert: cert, Key: key}, names, now); direct.OK() {
+		return Bundle{CA: EncodeCertificates([]*x509.Certificate{direct.Root}), Cert: EncodeCertificates(answer), Key: key}, nil
+	}
+	return Bundle{}, errors.New(r.Faults[0].String())
 }

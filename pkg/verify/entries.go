@@ -96,8 +96,9 @@ func (v *Verifier) newEntry(kind string, c configuration, w admissionv1.Validati
 
 // checkBundle looks at a caBundle by itself.
 func (v *Verifier) checkBundle(e *entry, bundle []byte) {
-	var malformed, expired int
-	e.cas, malformed = gen.ParseCertificates(bundle)
+	expired := 0
+	var unreadable [][]byte
+	e.cas, unreadable = gen.ParseCertificates(bundle)
 	for _, c := range e.cas {
 		e.CAs = append(e.CAs, *described(c))
 		if v.now().After(c.NotAfter) {
@@ -105,16 +106,20 @@ func (v *Verifier) checkBundle(e *entry, bundle []byte) {
 		}
 	}
 	remedy := v.trustRemedy(e.component)
+	overlooked := gen.Overlooked(bundle)
 	switch {
 	case len(bundle) == 0:
 		v.find(BundleMissing, e.object(), remedy, "it has no caBundle, so the API server does not trust Service %s", e.Server)
 	case len(e.cas) == 0:
-		v.find(BundleMalformed, e.object(), remedy, "its caBundle holds no certificate that can be read")
+		v.find(BundleMalformed, e.object(), remedy, "its caBundle holds no certificate that can be read%s", because(overlooked))
 	case expired == len(e.cas):
 		v.find(BundleExpired, e.object(), remedy, "every CA in its caBundle has expired, the last on %s", date(last(e.cas)))
 	default:
-		if malformed > 0 {
-			v.find(BundleOdd, e.object(), remedy, "its caBundle holds %d certificates that cannot be read beside %d that can", malformed, len(e.cas))
+		if len(unreadable) > 0 {
+			v.find(BundleOdd, e.object(), remedy, "its caBundle holds %d certificates that cannot be read beside %d that can", len(unreadable), len(e.cas))
+		}
+		if overlooked != "" {
+			v.find(BundleOdd, e.object(), remedy, "its caBundle holds more certificates than the %d that the API server reads%s", len(e.cas), because(overlooked))
 		}
 		for _, c := range e.cas {
 			if v.now().After(c.NotAfter) {
@@ -124,6 +129,14 @@ func (v *Verifier) checkBundle(e *entry, bundle []byte) {
 		return
 	}
 	e.broken = true
+}
+
+// because is a reason as the end of a sentence, empty when there is none.
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
 }
 
 // servers are the servers that the entries lead to.

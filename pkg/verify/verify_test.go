@@ -62,6 +62,18 @@ func TestFindings(t *testing.T) {
 			},
 			[]string{"bundle-odd " + entry}, "its caBundle holds 1 certificates that cannot be read beside 1 that can",
 		},
+		"a bundle that begins with a byte order mark": {
+			func(_ *release, w *admissionv1.ValidatingWebhook) {
+				w.ClientConfig.CABundle = append([]byte("\ufeff"), w.ClientConfig.CABundle...)
+			},
+			[]string{"bundle-malformed " + entry}, "its caBundle holds no certificate that can be read: a UTF-8 byte order mark stands before a BEGIN line: save it without one",
+		},
+		"a bundle of which one is indented": {
+			func(_ *release, w *admissionv1.ValidatingWebhook) {
+				w.ClientConfig.CABundle = append(append(w.ClientConfig.CABundle, "  "...), w.ClientConfig.CABundle...)
+			},
+			[]string{"bundle-odd " + entry}, "its caBundle holds more certificates than the 1 that the API server reads: a BEGIN line does not stand",
+		},
 		"a bundle of another CA": {
 			func(_ *release, w *admissionv1.ValidatingWebhook) { w.ClientConfig.CABundle = made(t, "x").CA },
 			[]string{"untrusted " + entry}, " that Service hook serves from Secret certs",

@@ -57,15 +57,16 @@ func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) ([]byte, err
 		if e.byRoots() {
 			continue
 		}
-		live, malformed := gen.ParseCertificates(e.CABundle)
+		live, unreadable := gen.ParseCertificates(e.CABundle)
 		if gen.ContainsAll(live, set, now) {
 			size += len(e.CABundle)
 			continue
 		}
-		bundle := gen.EncodeCertificates(gen.Merge(set, live, now))
+		// What this program cannot read, an API server that was built with another Go may trust.
+		bundle := gen.EncodeCertificates(gen.Merge(set, live, now), unreadable...)
 		size += len(bundle)
-		if malformed > 0 {
-			c.Log.Warn("leaving what is no certificate out of the CA bundle", "kind", c.Kind, "name", c.Name, "entry", e.Name, "malformed", malformed)
+		if len(unreadable) > 0 {
+			c.Log.Warn("keeping what is no certificate in the CA bundle", "kind", c.Kind, "name", c.Name, "entry", e.Name, "malformed", len(unreadable))
 		}
 		p.Webhooks = append(p.Webhooks, patchEntry{Name: e.Name, ClientConfig: patchClientConfig{CABundle: bundle}})
 	}

@@ -26,7 +26,7 @@ func (c *Configuration) Retire(ctx context.Context, set []*x509.Certificate, ret
 	res := Result{Kind: c.Kind, Name: c.Name, Entries: len(s.Entries)}
 	p := patchBody{Metadata: patchMeta{ResourceVersion: s.ResourceVersion}}
 	for _, e := range s.Entries {
-		live, _ := gen.ParseCertificates(e.CABundle)
+		live, unreadable := gen.ParseCertificates(e.CABundle)
 		var kept []*x509.Certificate
 		for _, ca := range live {
 			if !retired(ca) || gen.Contains(set, ca) {
@@ -34,7 +34,7 @@ func (c *Configuration) Retire(ctx context.Context, set []*x509.Certificate, ret
 			}
 		}
 		if len(kept) > 0 && len(kept) < len(live) && gen.ContainsAll(kept, set, c.Now()) {
-			p.Webhooks = append(p.Webhooks, patchEntry{Name: e.Name, ClientConfig: patchClientConfig{CABundle: gen.EncodeCertificates(kept)}})
+			p.Webhooks = append(p.Webhooks, patchEntry{Name: e.Name, ClientConfig: patchClientConfig{CABundle: gen.EncodeCertificates(kept, unreadable...)}})
 		}
 	}
 	if len(p.Webhooks) == 0 {

@@ -29,9 +29,10 @@ Stops the render at a combination of values that cannot work, with one line that
 {{- end }}
 
 {{/*
-Stops the render when a CA bundle is missing or is none. What PEM blocks hold is looked at as far as it decides: a
-certificate that may sign others says so by the extension basicConstraints (2.5.29.19, RFC 5280 4.2.1.9) with cA TRUE. In
-the regular expression, U+FFFD stands for the byte FF of TRUE, which is no UTF-8. Takes: path, caBundle.
+Stops the render when a CA bundle is missing or when the API server would find no certificate in it. It reads blocks whose lines
+BEGIN and END stand at the beginning of a line with nothing but white space behind, without headers, and passes over everything else.
+Of what a block holds the beginning is looked at: a certificate is a sequence (byte 0x30, a zero) that begins with a sequence; in the
+regular expression, U+FFFD stands for a byte that is no UTF-8, such as those that say how long a length is. Takes: path, caBundle.
 */}}
 {{- define "kthena.validate.caBundle" -}}
 {{- $hint := "set it to the output of: base64 -w0 ca.crt" }}
@@ -39,25 +40,23 @@ the regular expression, U+FFFD stands for the byte FF of TRUE, which is no UTF-8
 {{- fail (printf "ERROR: %s is required when global.certManagementMode is manual: %s" .path $hint) }}
 {{- end }}
 {{- if or (not (regexMatch "^[A-Za-z0-9+/]+={0,2}$" .caBundle)) (mod (len .caBundle) 4) }}
-{{- fail (printf "ERROR: %s is not base64 on one line: %s" .path $hint) }}
+{{- fail (printf "ERROR: %s is not base64: %s" .path $hint) }}
 {{- end }}
 {{- $pem := b64dec .caBundle }}
 {{- if contains "PRIVATE KEY-----" $pem }}
 {{- fail (printf "ERROR: %s holds a private key, which must stay secret: put in the CA certificate alone and replace the key" .path) }}
 {{- end }}
-{{- $blocks := regexFindAll "-----BEGIN [A-Z0-9 ]+-----[A-Za-z0-9+/=\\s]+-----END [A-Z0-9 ]+-----" $pem -1 }}
-{{- if not $blocks }}
+{{- $found := false }}
+{{- range regexFindAll "(?m)^-----BEGIN CERTIFICATE-----[ \\t\\r]*$[A-Za-z0-9+/=\\s]+\\n-----END CERTIFICATE-----[ \\t\\r]*$" $pem -1 }}
+{{- if regexMatch "(?s)^0(.|\\x{fffd}.|\\x{fffd}..)0" (regexReplaceAll "-----[A-Z ]+-----|\\s" . "" | b64dec) }}
+{{- $found = true }}
+{{- end }}
+{{- end }}
+{{- if and (not $found) (contains "-----BEGIN" $pem) }}
+{{- fail (printf "ERROR: %s holds no certificate that the API server would read, such as when its BEGIN line is indented or has a byte order mark before it: %s" .path $hint) }}
+{{- end }}
+{{- if not $found }}
 {{- fail (printf "ERROR: %s is not PEM: %s" .path $hint) }}
-{{- end }}
-{{- $isCA := false }}
-{{- range $blocks }}
-{{- $der := regexReplaceAll "-----[A-Z0-9 ]+-----|\\s" . "" | b64dec }}
-{{- if and (hasPrefix "-----BEGIN CERTIFICATE-----" .) (regexMatch "(?s)\\x06\\x03\\x55\\x1d\\x13(\\x01\\x01\\x{fffd})?\\x04.\\x30.\\x01\\x01\\x{fffd}" $der) }}
-{{- $isCA = true }}
-{{- end }}
-{{- end }}
-{{- if not $isCA }}
-{{- fail (printf "ERROR: %s holds no CA certificate: %s" .path $hint) }}
 {{- end }}
 {{- end }}
 

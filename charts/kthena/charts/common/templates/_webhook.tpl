@@ -14,9 +14,12 @@ spec:
       protocol: TCP
 {{- end }}
 
-{{/* CA certificates that the API server trusts in manual mode, PEM in base64. Takes: component. */}}
+{{/*
+CA certificates that the API server trusts in manual mode, PEM in base64. The API server does not mind newlines in it, which
+base64 puts in without -w0. Takes: component.
+*/}}
 {{- define "kthena.webhook.caBundle" -}}
-{{ .values.webhook.caBundle | default .ctx.Values.global.webhook.caBundle }}
+{{ .values.webhook.caBundle | default .ctx.Values.global.webhook.caBundle | replace "\r" "" | replace "\n" "" }}
 {{- end }}
 
 {{/*
