@@ -47,8 +47,9 @@ Who signs:
    tls.crt; then --import with --ca-cert completes the folder.
 
 Keys are readable by you alone. The folder must be empty or not there; --force replaces what generate has written
-before, and nothing else. Either everything is written or nothing. A folder that is there is filled in place, so it may be a
-mount point or the one that you work in.`,
+before, and nothing else. Either everything is written or nothing; a run that is killed may leave a folder without
+secrets.yaml and values.yaml, and is repeated with --force. A folder that is there is filled in place, so it may be a mount point or the one
+that you work in.`,
 		Example: `  kthena-certgen generate --namespace kthena-system --output-dir manual
   kubectl create namespace kthena-system
   kubectl apply --filename manual/secrets.yaml

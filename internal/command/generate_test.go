@@ -51,7 +51,7 @@ func TestBadInputOfGenerateWritesNothing(t *testing.T) {
 		"a validity below an hour":          {[]string{"--validity=1m"}, exitUsage, "--validity: a validity of 1m0s is not allowed: use 1h to 876000h" + hint},
 		"a key size that does not exist":    {[]string{"--key-size=1"}, exitUsage, "--key-algorithm, --key-size: key size 1 is not allowed for ECDSA: use 256, 384" + hint},
 		"answers in a folder without a key": {[]string{"--import", "--ca-cert=" + cert}, exitFailed, "reading what the CA has to sign or has signed: open DIR/registry-webhook-certs-manual/tls.key: no such file or directory\n"},
-		"a folder that is not empty":        {[]string{"--output-dir=" + filepath.Dir(cert)}, exitFailed, filepath.Dir(cert) + " is not empty: choose another folder, or replace what is there by --force\n"},
+		"a folder that is not empty":        {[]string{"--output-dir=" + filepath.Dir(cert)}, exitFailed, filepath.Dir(cert) + " is not empty: choose another folder\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "out")

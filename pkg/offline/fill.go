@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -55,7 +56,7 @@ type placement struct {
 
 // do puts files in place. Those of found that have the same names are kept in old.
 func (p *placement) do(files map[string][]byte, found []item) error {
-	names := slices.Sorted(maps.Keys(files))
+	names := inOrder(files)
 	for _, name := range names {
 		if err := write(filepath.Join(p.fresh, filepath.FromSlash(name)), files[name], mode(name)); err != nil {
 			return err
@@ -68,13 +69,35 @@ func (p *placement) do(files map[string][]byte, found []item) error {
 			}
 		}
 	}
+	// While something is replaced, what is applied to a cluster is not there: it would not fit the rest.
+	for _, name := range applied {
+		if _, again := files[name]; !again {
+			continue
+		}
+		p.placed = append(p.placed, name)
+		if err := os.Remove(filepath.Join(p.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	for _, name := range names {
 		if err := move(p.fresh, p.dir, name); err != nil {
 			return fmt.Errorf("putting a file in place: %w", err)
 		}
-		p.placed = append(p.placed, name)
+		if !slices.Contains(p.placed, name) {
+			p.placed = append(p.placed, name)
+		}
 	}
 	return nil
+}
+
+// applied are the files that people apply to a cluster. They are the last ones that are put in place.
+var applied = []string{fileSecrets, fileValues}
+
+// inOrder are the names of files in the order in which they are put in place.
+func inOrder(files map[string][]byte) []string {
+	return slices.SortedFunc(maps.Keys(files), func(a, b string) int {
+		return cmp.Or(slices.Index(applied, a)-slices.Index(applied, b), strings.Compare(a, b))
+	})
 }
 
 // keep copies a file to old. (A link would do where the file system has them.)
@@ -98,7 +121,10 @@ func (p *placement) undo() error {
 		err := move(p.old, p.dir, name)
 		if errors.Is(err, fs.ErrNotExist) { // it was not there before
 			file := filepath.Join(p.dir, filepath.FromSlash(name))
-			if err = os.Remove(file); path.Dir(name) != "." {
+			if err = os.Remove(file); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+			if path.Dir(name) != "." {
 				_ = os.Remove(filepath.Dir(file)) // unless there is something else in it
 			}
 		}

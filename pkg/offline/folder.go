@@ -20,10 +20,22 @@ func check(dir string, force bool) ([]item, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(found) > 0 && !force {
+	switch {
+	case len(found) == 0:
+		return nil, nil
+	case answered(found), pending(found) && !force:
+		return nil, fmt.Errorf("%s waits for what a CA has to sign: complete it by --import, or choose another folder", dir)
+	}
+	if err = refuseStrangers(dir, found, servers); err == nil {
+		err = refuseForeign(dir, found)
+	}
+	switch {
+	case !force && err != nil:
+		return nil, fmt.Errorf("%s is not empty: choose another folder", dir)
+	case !force:
 		return nil, fmt.Errorf("%s is not empty: choose another folder, or replace what is there by --force", dir)
 	}
-	return found, refuseStrangers(dir, found, servers)
+	return found, err
 }
 
 // checkImport is check for a folder that is to be completed.
@@ -37,7 +49,10 @@ func checkImport(dir string, site Site, force bool) ([]item, error) {
 		return nil, fmt.Errorf("%s is complete already: replace what is there by --force", dir)
 	}
 	// The keys of a server that is not asked for would get lost.
-	return found, refuseStrangers(dir, found, site.servers())
+	if err := refuseStrangers(dir, found, site.servers()); err != nil {
+		return nil, err
+	}
+	return found, refuseForeign(dir, found)
 }
 
 // item is something in a folder: what is no folder, or a folder that is empty.

@@ -16,7 +16,7 @@ import (
 // secrets is the manifest of the Secrets that manual mode mounts.
 func secrets(site Site, bundles []gen.Bundle) ([]byte, error) {
 	var b bytes.Buffer
-	b.WriteString("# The Secrets of Kthena's manual mode. They hold private keys: keep them out of version control.\n")
+	b.WriteString(secretsHead + " They hold private keys: keep them out of version control.\n")
 	for i, srv := range site.servers() {
 		text, err := yaml.Marshal(&corev1.Secret{
 			TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
@@ -60,5 +60,5 @@ func values(site Site, cas []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the values: %w", err)
 	}
-	return slices.Concat([]byte("# Values of Kthena's chart for manual mode, with the CA of the Secrets in "+fileSecrets+".\n"), text), nil
+	return slices.Concat([]byte(valuesHead+" with the CA of the Secrets in "+fileSecrets+".\n"), text), nil
 }

@@ -236,7 +236,49 @@ func TestNothingOfTheUsersIsLost(t *testing.T) {
 		"by generating into what is there": {
 			func(t *testing.T, dir string) { put(t, dir, "notes.txt") },
 			func(t *testing.T, dir string) error { _, err := generate(t, dir, site, false); return err },
-			"DIR is not empty: choose another folder, or replace what is there by --force",
+			"DIR is not empty: choose another folder",
+		},
+		"by force over values of somebody's": {
+			func(t *testing.T, dir string) { put(t, dir, "values.yaml") },
+			func(t *testing.T, dir string) error { _, err := generate(t, dir, site, true); return err },
+			"DIR/values.yaml was not written by this program: move it away or choose another folder",
+		},
+		"by force over Secrets of somebody's": {
+			func(t *testing.T, dir string) {
+				_, err := generate(t, dir, site, false)
+				require.NoError(t, err)
+				require.NoError(t, os.Remove(filepath.Join(dir, "secrets.yaml")))
+				put(t, dir, "secrets.yaml")
+			},
+			func(t *testing.T, dir string) error { _, err := generate(t, dir, site, true); return err },
+			"DIR/secrets.yaml was not written by this program: move it away or choose another folder",
+		},
+		"by force over a CA of somebody's": {
+			func(t *testing.T, dir string) { put(t, dir, "ca.crt") },
+			func(_ *testing.T, dir string) error { _, err := offline.Request(dir, site, spec, true); return err },
+			"DIR/ca.crt was not written by this program: move it away or choose another folder",
+		},
+		"by force over a CA's answers": {
+			func(t *testing.T, dir string) {
+				_, err := offline.Request(dir, site, spec, false)
+				require.NoError(t, err)
+				elsewhere.answer(t, dir)
+			},
+			func(t *testing.T, dir string) error { _, err := generate(t, dir, site, true); return err },
+			"DIR waits for what a CA has to sign: complete it by --import, or choose another folder",
+		},
+		"by importing over a CA of somebody's": {
+			func(t *testing.T, dir string) {
+				_, err := offline.Request(dir, site, spec, false)
+				require.NoError(t, err)
+				elsewhere.answer(t, dir)
+				put(t, dir, "ca.crt")
+			},
+			func(_ *testing.T, dir string) error {
+				_, err := offline.Import(dir, site, elsewhere.pem(), false, now)
+				return err
+			},
+			"DIR/ca.crt was not written by this program: move it away or choose another folder",
 		},
 		"by generating twice": {
 			func(t *testing.T, dir string) { _, err := generate(t, dir, site, false); require.NoError(t, err) },
@@ -259,7 +301,7 @@ func TestNothingOfTheUsersIsLost(t *testing.T) {
 				require.NoError(t, err)
 			},
 			func(_ *testing.T, dir string) error { _, err := offline.Request(dir, site, spec, false); return err },
-			"DIR is not empty: choose another folder, or replace what is there by --force",
+			"DIR waits for what a CA has to sign: complete it by --import, or choose another folder",
 		},
 		"by importing less than was requested": {
 			func(t *testing.T, dir string) {
@@ -276,7 +318,7 @@ func TestNothingOfTheUsersIsLost(t *testing.T) {
 		"by force over a folder with the name of a file": {
 			func(t *testing.T, dir string) {
 				require.NoError(t, os.MkdirAll(filepath.Join(dir, "ca.crt"), 0o700))
-				put(t, dir, "values.yaml")
+				put(t, dir, "secrets.yaml")
 			},
 			func(t *testing.T, dir string) error { _, err := generate(t, dir, site, true); return err },
 			"DIR/ca.crt does not belong to what is asked for: move it away or choose another folder",

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"os"
 	"os/exec"
@@ -96,6 +97,13 @@ func TestAGenerateThatIsKilledAtAnyFileOperationLosesNothing(t *testing.T) {
 					now, err := os.ReadFile(filepath.Join(dir, server, "tls.key"))
 					require.NoError(t, err, "killed before operation %d of %v", n, begun)
 					require.Equal(t, string(key), string(now))
+				}
+				if secrets, err := os.ReadFile(filepath.Join(dir, "secrets.yaml")); err == nil {
+					for _, name := range []string{"ca.crt", filepath.Join(server, "tls.crt"), filepath.Join(server, "tls.key")} {
+						text, err := os.ReadFile(filepath.Join(dir, name))
+						require.NoError(t, err)
+						require.Contains(t, string(secrets), base64.StdEncoding.EncodeToString(text), "%s, killed before operation %d of %v", name, n, begun)
+					}
 				}
 				requireSuccess(t, append(args, "--force"))
 				entries, err := os.ReadDir(dir)
