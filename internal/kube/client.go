@@ -1,6 +1,6 @@
 // Package kube is the program's way to the API server: typed access to the few kinds of object it handles, over
 // plain REST clients with a scheme of just these kinds (the whole clientset would double the binary and its memory, the core
-// group's own types would add a fifth to the binary; see package core), and a transport that rides out an API server that is
+// group's own types would add a quarter to the binary; see package core), and a transport that rides out an API server that is
 // overloaded, restarting or gone for a while.
 package kube
 
