@@ -27,6 +27,7 @@ func TestTheProgramLinksNoMoreThanItNeeds(t *testing.T) {
 			"k8s.io/client-go/tools/cache",
 			"k8s.io/client-go/tools/leaderelection",
 			"k8s.io/client-go/applyconfigurations",
+			"k8s.io/api/core", // see pkg/core
 			"k8s.io/api/apps",
 			"k8s.io/api/batch",
 			"k8s.io/api/rbac",

@@ -21,9 +21,8 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
@@ -96,7 +95,7 @@ type component struct {
 // watched is a Certificate, with what is known of it.
 type watched struct {
 	Certificate
-	secret         *mirror[corev1.Secret] // auto mode's
+	secret         *mirror[core.Secret] // auto mode's
 	configurations []watchedConfiguration
 }
 
@@ -145,7 +144,7 @@ func New(c Options) *Controller {
 			services = append(services, cert.Service)
 			w := watched{Certificate: cert}
 			if c.Config.Mode == verify.Auto {
-				w.secret = newMirror[corev1.Secret](namespaced("/api/v1", "secrets"), named(cert.Secret), wake, c.Log)
+				w.secret = newMirror[core.Secret](namespaced("/api/v1", "secrets"), named(cert.Secret), wake, c.Log)
 			}
 			for kind, names := range map[string][]string{webhook.Mutating: cert.Mutating, webhook.Validating: cert.Validating} {
 				for _, name := range names {

@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
@@ -67,8 +67,8 @@ func TestHealingDoesNotWaitForWhatItDoesNotNeed(t *testing.T) {
 		Service: &admissionv1.ServiceReference{Namespace: "ns", Name: "hook", Path: &path}, CABundle: b.CA,
 	}}
 	api := &slowAPI{pods: make(chan struct{}), objects: map[string]any{
-		"certs": &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Name: "certs"}, Type: corev1.SecretTypeTLS,
+		"certs": &core.Secret{
+			ObjectMeta: metav1.ObjectMeta{Name: "certs"}, Type: core.SecretTypeTLS,
 			Data: map[string][]byte{"tls.crt": b.Cert, "tls.key": b.Key, "ca.crt": b.CA},
 		},
 		"config": &admissionv1.ValidatingWebhookConfiguration{

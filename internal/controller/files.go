@@ -9,8 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
@@ -51,7 +50,7 @@ func readFiles(dir string) (b gen.Bundle, ok bool, err error) {
 	if err != nil {
 		return b, false, fmt.Errorf("reading the mounted certificate: %w", err)
 	}
-	for name, part := range map[string]*[]byte{corev1.TLSCertKey: &b.Cert, secret.KeyCA: &b.CA} {
+	for name, part := range map[string]*[]byte{core.TLSCertKey: &b.Cert, secret.KeyCA: &b.CA} {
 		*part, err = os.ReadFile(filepath.Join(folder, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return b, false, fmt.Errorf("reading the mounted certificate: %w", err)

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
@@ -107,7 +107,7 @@ func healReason(s secret.Inspection, configurations []configured, now time.Time)
 const reasonBundle = "ca-bundle"
 
 // tellHealed counts and tells what a pass did.
-func (c *Controller) tellHealed(ctx context.Context, r *component, cert *watched, stored *corev1.Secret, sum bootstrap.Summary) {
+func (c *Controller) tellHealed(ctx context.Context, r *component, cert *watched, stored *core.Secret, sum bootstrap.Summary) {
 	var patched []string
 	for _, w := range sum.WebhookConfigurations {
 		if w.Patched {
@@ -128,7 +128,7 @@ func (c *Controller) tellHealed(ctx context.Context, r *component, cert *watched
 	}
 }
 
-func uidOf(s *corev1.Secret) string {
+func uidOf(s *core.Secret) string {
 	if s == nil {
 		return ""
 	}

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 	"github.com/volcano-sh/kthena-certgen/pkg/verify"
@@ -107,7 +107,7 @@ func (c *Controller) roll(ctx context.Context, r *component, o *observation, d d
 	c.metrics.rolls.add(1, r.Deployment)
 	c.Log.Info("rolling", "deployment", c.Config.Namespace+"/"+r.Deployment, "to", d.roll, "reason", d.why)
 	about := reference("apps/v1", "Deployment", c.Config.Namespace, r.Deployment, rolled.Metadata.UID)
-	c.tell.event(ctx, about, corev1.EventTypeNormal, "Rolled", d.why)
+	c.tell.event(ctx, about, core.EventTypeNormal, "Rolled", d.why)
 	return nil
 }
 
@@ -131,7 +131,7 @@ func (c *Controller) retire(ctx context.Context, r *component, due retirement) e
 		}
 		c.metrics.retired.add(float64(len(due.cas)), r.Deployment)
 		c.Log.Info("retiring CAs", "secret", c.Config.Namespace+"/"+cert.Secret, "number", len(due.cas))
-		c.tell.event(ctx, c.tell.secret(cert.Secret, string(stored.UID)), corev1.EventTypeNormal, "Retired", retiredMessage(len(due.cas)))
+		c.tell.event(ctx, c.tell.secret(cert.Secret, string(stored.UID)), core.EventTypeNormal, "Retired", retiredMessage(len(due.cas)))
 		set, _ = due.certificate.signers(c.Now())
 		for _, ca := range due.cas {
 			retired[gen.Fingerprint(ca)] = true

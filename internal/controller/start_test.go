@@ -14,11 +14,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
 
@@ -56,7 +56,7 @@ func (*late) MergePatch(context.Context, string, any, string, any) error {
 func TestTheControllerIsReadyWhateverIsReadLast(t *testing.T) {
 	t.Parallel()
 	// Somebody else's, which is not used: nothing is written.
-	foreign := corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "a-certs", Namespace: "ns"}}
+	foreign := core.Secret{ObjectMeta: metav1.ObjectMeta{Name: "a-certs", Namespace: "ns"}}
 	cfg := &Config{Release: "r", Namespace: "ns", Mode: verify.Auto, Components: []Component{
 		{Deployment: "a", Certificates: []Certificate{{Service: "a", Port: "webhook", Secret: "a-certs", DNSNames: []string{"a.ns.svc"}, Mutating: []string{"m"}, Validating: []string{"v"}}}},
 	}}

@@ -8,11 +8,11 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 )
 
 const (
@@ -80,7 +80,7 @@ func (t *teller) findings(ctx context.Context, component string, now []finding, 
 		}
 		if at.Sub(state.event) >= reminder {
 			state.event = at
-			t.event(ctx, t.secret(f.secret, uid(f.secret)), corev1.EventTypeWarning, camel(string(f.code)), f.message)
+			t.event(ctx, t.secret(f.secret, uid(f.secret)), core.EventTypeWarning, camel(string(f.code)), f.message)
 		}
 	}
 	for key, state := range before {
@@ -107,26 +107,26 @@ func (t *teller) healed(ctx context.Context, secret, uid, what string) {
 		message = fmt.Sprintf("%s; %d times since the last such Event: something takes it out again and again", what, n)
 	}
 	t.heals[secret], t.healTold[secret] = 0, t.now()
-	t.event(ctx, t.secret(secret, uid), corev1.EventTypeWarning, "Healed", message)
+	t.event(ctx, t.secret(secret, uid), core.EventTypeWarning, "Healed", message)
 }
 
 // secret is a Secret in the API's terms.
-func (t *teller) secret(name, uid string) corev1.ObjectReference {
+func (t *teller) secret(name, uid string) core.ObjectReference {
 	return reference("v1", "Secret", t.namespace, name, uid)
 }
 
-func reference(version, kind, namespace, name, uid string) corev1.ObjectReference {
-	return corev1.ObjectReference{APIVersion: version, Kind: kind, Namespace: namespace, Name: name, UID: types.UID(uid)}
+func reference(version, kind, namespace, name, uid string) core.ObjectReference {
+	return core.ObjectReference{APIVersion: version, Kind: kind, Namespace: namespace, Name: name, UID: types.UID(uid)}
 }
 
 // event records an Event, or logs that it could not be. Nobody waits for it.
-func (t *teller) event(ctx context.Context, about corev1.ObjectReference, kind, reason, message string) {
+func (t *teller) event(ctx context.Context, about core.ObjectReference, kind, reason, message string) {
 	// What it tells has happened, even if what it was part of ends now.
 	ctx = context.WithoutCancel(ctx)
 	t.recording.Go(func() { t.record(ctx, bootstrap.NewEvent(about, kind, reason, message, t.now())) })
 }
 
-func (t *teller) record(ctx context.Context, e *corev1.Event) {
+func (t *teller) record(ctx context.Context, e *core.Event) {
 	ctx, cancel := context.WithTimeoutCause(ctx, eventTimeout, fmt.Errorf("timed out after %s", eventTimeout))
 	defer cancel()
 	if _, err := t.events.Create(ctx, e, metav1.CreateOptions{}); err != nil {

@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
 
@@ -40,10 +40,10 @@ func (r *records) messages() []string {
 // recorder keeps the Events that it is sent.
 type recorder struct {
 	mu  sync.Mutex
-	all []*corev1.Event
+	all []*core.Event
 }
 
-func (r *recorder) Create(_ context.Context, e *corev1.Event, _ metav1.CreateOptions) (*corev1.Event, error) {
+func (r *recorder) Create(_ context.Context, e *core.Event, _ metav1.CreateOptions) (*core.Event, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all = append(r.all, e)
@@ -89,7 +89,7 @@ func TestAFindingIsToldWhenItLastsAndOnlyOnce(t *testing.T) {
 	require.Equal(t, []string{"SecretUntrusted"}, k.told())
 	e := k.events.all[0]
 	assert.Equal(t, "no CA", e.Message)
-	assert.Equal(t, corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: "ns", Name: "certs"}, e.InvolvedObject)
+	assert.Equal(t, core.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: "ns", Name: "certs"}, e.InvolvedObject)
 	assert.Equal(t, "Warning", e.Type)
 
 	k.at = now.Add(reminder + 4*time.Second)

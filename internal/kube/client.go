@@ -1,6 +1,7 @@
 // Package kube is the program's way to the API server: typed access to the few kinds of object it handles, over
-// plain REST clients with a scheme of just these kinds (the whole clientset would double the binary and its memory),
-// and a transport that rides out an API server that is overloaded, restarting or gone for a while.
+// plain REST clients with a scheme of just these kinds (the whole clientset would double the binary and its memory, the core
+// group's own types would add a quarter to the binary; see package core), and a transport that rides out an API server that is
+// overloaded, restarting or gone for a while.
 package kube
 
 import (
@@ -11,7 +12,6 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -20,32 +20,31 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 
 // Client reads and writes Secrets and webhook configurations, and records Events.
 type Client struct {
-	core, admission *rest.RESTClient
-	parameters      runtime.ParameterCodec
+	api, admission *rest.RESTClient // of the core group and of admissionregistration.k8s.io
+	parameters     runtime.ParameterCodec
 }
 
 // New makes a client that speaks to the API server of cfg. Every request is retried until its context ends while the
 // server cannot be reached or asks for patience; see [Retry].
 func New(cfg *rest.Config, log *slog.Logger) (*Client, error) {
 	scheme := runtime.NewScheme()
-	core, admission := corev1.SchemeGroupVersion, admissionv1.SchemeGroupVersion
-	scheme.AddKnownTypes(core, &corev1.Secret{}, &corev1.Event{})
-	scheme.AddKnownTypes(admission, &admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{},
+	scheme.AddKnownTypes(core.GroupVersion, &core.Secret{}, &core.Event{})
+	scheme.AddKnownTypes(admissionv1.SchemeGroupVersion,
+		&admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{},
 		&admissionv1.MutatingWebhookConfigurationList{}, &admissionv1.ValidatingWebhookConfigurationList{})
-	for _, gv := range []schema.GroupVersion{core, admission} {
+	for _, gv := range []schema.GroupVersion{core.GroupVersion, admissionv1.SchemeGroupVersion} {
 		metav1.AddToGroupVersion(scheme, gv)
 	}
 
 	cfg = rest.CopyConfig(cfg)
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	// Protobuf is read by generated code; the JSON decoder would look at every field of every type first.
-	cfg.AcceptContentTypes, cfg.ContentType = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf
 	// One run makes a handful of requests; the API server's own priority and fairness is what limits them.
 	cfg.QPS = -1
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
@@ -57,10 +56,12 @@ func New(cfg *rest.Config, log *slog.Logger) (*Client, error) {
 	}
 	client := &http.Client{Transport: &Retry{Next: next, AttemptTimeout: attemptTimeout, Log: log}, Timeout: cfg.Timeout}
 	c := &Client{parameters: runtime.NewParameterCodec(scheme)}
-	if c.core, err = restClient(cfg, core, "/api", client); err != nil {
+	if c.api, err = restClient(cfg, core.GroupVersion, "/api", runtime.ContentTypeJSON, client); err != nil {
 		return nil, err
 	}
-	c.admission, err = restClient(cfg, admission, "/apis", client)
+	// Protobuf is read by generated code, which the types of package core do not have; the JSON decoder looks at every field of every
+	// type first.
+	c.admission, err = restClient(cfg, admissionv1.SchemeGroupVersion, "/apis", runtime.ContentTypeProtobuf, client)
 	return c, err
 }
 
@@ -80,9 +81,10 @@ func authenticated(cfg *rest.Config) (http.RoundTripper, error) {
 	return rest.TransportFor(cfg)
 }
 
-func restClient(cfg *rest.Config, gv schema.GroupVersion, path string, client *http.Client) (*rest.RESTClient, error) {
+func restClient(cfg *rest.Config, gv schema.GroupVersion, path, contentType string, client *http.Client) (*rest.RESTClient, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.GroupVersion, cfg.APIPath = &gv, path
+	cfg.AcceptContentTypes, cfg.ContentType = contentType, contentType
 	c, err := rest.RESTClientForConfigAndClient(cfg, client)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for %s of %s: %w", gv, cfg.Host, err)
@@ -92,7 +94,7 @@ func restClient(cfg *rest.Config, gv schema.GroupVersion, path string, client *h
 
 // Secrets is the Secrets of one namespace.
 func (c *Client) Secrets(namespace string) secret.Client {
-	return &resource[*corev1.Secret]{c, c.core, "secrets", namespace, func() *corev1.Secret { return &corev1.Secret{} }}
+	return &resource[*core.Secret]{c, c.api, "secrets", namespace, func() *core.Secret { return &core.Secret{} }}
 }
 
 // MutatingWebhookConfigurations is the API of that kind.

@@ -20,6 +20,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
@@ -39,13 +40,13 @@ func TestTheClientOfSecretsDoesWhatClientGosDoes(t *testing.T) {
 
 	_, err = ours.Get(t.Context(), "certs", metav1.GetOptions{})
 	require.True(t, apierrors.IsNotFound(err), "%v", err)
-	made, err := ours.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}, Data: map[string][]byte{"a": []byte("1")}}, metav1.CreateOptions{FieldManager: "us"})
+	made, err := ours.Create(t.Context(), &core.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}, Data: map[string][]byte{"a": []byte("1")}}, metav1.CreateOptions{FieldManager: "us"})
 	require.NoError(t, err)
-	_, err = ours.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}}, metav1.CreateOptions{})
+	_, err = ours.Create(t.Context(), &core.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}}, metav1.CreateOptions{})
 	require.True(t, apierrors.IsAlreadyExists(err), "%v", err)
 	got, err := theirs.Get(t.Context(), "certs", metav1.GetOptions{})
 	require.NoError(t, err)
-	assert.Equal(t, got, made)
+	assert.Equal(t, encode(t, got), encode(t, made))
 	assert.Equal(t, "us", got.ManagedFields[0].Manager)
 
 	stale := made.DeepCopy()

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -25,6 +24,13 @@ import (
 const (
 	upgradeSPDY         = "SPDY/3.1"
 	protocolPortForward = "portforward.k8s.io"
+
+	// What a stream is for (k8s.io/api/core/v1, PortHeader and what follows).
+	headerPort       = "port"
+	headerRequest    = "requestID"
+	headerStreamType = "streamType"
+	streamError      = "error"
+	streamData       = "data"
 
 	// maxMessage bounds what is read of an error that is sent instead of a connection.
 	maxMessage = 64 << 10
@@ -97,9 +103,9 @@ func openStreams(body io.ReadWriteCloser, port int) (*forwarded, error) {
 		return nil, err
 	}
 	headers := http.Header{}
-	headers.Set(corev1.PortHeader, strconv.Itoa(port))
-	headers.Set(corev1.PortForwardRequestIDHeader, "0")
-	headers.Set(corev1.StreamType, corev1.StreamTypeError)
+	headers.Set(headerPort, strconv.Itoa(port))
+	headers.Set(headerRequest, "0")
+	headers.Set(headerStreamType, streamError)
 	failure, err := conn.CreateStream(headers)
 	if err != nil {
 		return nil, fmt.Errorf("opening the stream for errors: %w", err)
@@ -107,7 +113,7 @@ func openStreams(body io.ReadWriteCloser, port int) (*forwarded, error) {
 	if err := failure.Close(); err != nil { // nothing is written to it
 		return nil, fmt.Errorf("opening the stream for errors: %w", err)
 	}
-	headers.Set(corev1.StreamType, corev1.StreamTypeData)
+	headers.Set(headerStreamType, streamData)
 	data, err := conn.CreateStream(headers)
 	if err != nil {
 		return nil, fmt.Errorf("opening the stream for data: %w", err)

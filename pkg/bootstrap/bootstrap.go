@@ -14,11 +14,10 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"golang.org/x/sync/errgroup"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/certdir"
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
@@ -115,9 +114,9 @@ func (p *Pass) Run(ctx context.Context) (Summary, error) {
 		return sum, nil
 	}
 	changed, err := certdir.Write(p.Dir, map[string][]byte{
-		corev1.TLSCertKey:       stored.Bundle.Cert,
-		corev1.TLSPrivateKeyKey: stored.Bundle.Key,
-		secret.KeyCA:            gen.EncodeCertificates(stored.Report.CAs),
+		core.TLSCertKey:       stored.Bundle.Cert,
+		core.TLSPrivateKeyKey: stored.Bundle.Key,
+		secret.KeyCA:          gen.EncodeCertificates(stored.Report.CAs),
 	}, p.Now())
 	if err != nil {
 		return sum, fmt.Errorf("writing the files to %s: %w", p.Dir, err)

@@ -12,10 +12,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
@@ -61,7 +61,7 @@ func TestAPassFillsSecretConfigurationAndFiles(t *testing.T) {
 func TestNothingIsTrustedOrWrittenWithoutASecret(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
-	m.secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}} // of somebody else, and empty
+	m.secret = &core.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}} // of somebody else, and empty
 	p := newPass(m, free)
 	p.Dir = t.TempDir()
 	sum, err := p.Run(t.Context())
@@ -119,7 +119,7 @@ func TestAPassIsRefusedWhereItsCADoesNotFitIn(t *testing.T) {
 	p := newPass(m, free)
 	p.Dir = t.TempDir()
 	var told []string
-	p.Events = events(func(_ context.Context, e *corev1.Event) error {
+	p.Events = events(func(_ context.Context, e *core.Event) error {
 		assert.Equal(t, "certs", e.InvolvedObject.Name)
 		told = append(told, e.Type+" "+e.Reason+" "+e.Message)
 		return nil
@@ -152,10 +152,10 @@ func generate(t testing.TB, at time.Time) gen.Bundle {
 }
 
 // secretOf is a Secret of ours with b.
-func secretOf(b gen.Bundle) *corev1.Secret {
-	return &corev1.Secret{
+func secretOf(b gen.Bundle) *core.Secret {
+	return &core.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: "certs", Labels: map[string]string{secret.LabelManagedBy: secret.ManagedBy}},
-		Type:       corev1.SecretTypeTLS,
+		Type:       core.SecretTypeTLS,
 		Data:       map[string][]byte{"ca.crt": b.CA, "tls.crt": b.Cert, "tls.key": b.Key},
 	}
 }

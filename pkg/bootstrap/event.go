@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
 
@@ -22,13 +22,13 @@ const (
 	maxEventSubject = 253 - len(".ffffffffffffffff")
 )
 
-// Events records Events. The typed client of client-go for the Events of one namespace is one.
+// Events records Events in one namespace, as the typed client of client-go does.
 type Events interface {
-	Create(ctx context.Context, event *corev1.Event, opts metav1.CreateOptions) (*corev1.Event, error)
+	Create(ctx context.Context, event *core.Event, opts metav1.CreateOptions) (*core.Event, error)
 }
 
 // record records e on a best-effort basis: a pass is neither longer nor worse for an Event that cannot be recorded.
-func (p *Pass) record(ctx context.Context, e *corev1.Event) {
+func (p *Pass) record(ctx context.Context, e *core.Event) {
 	ctx, cancel := context.WithTimeoutCause(ctx, eventTimeout, fmt.Errorf("timed out after %s", eventTimeout))
 	defer cancel()
 	if _, err := p.Events.Create(ctx, e, metav1.CreateOptions{}); err != nil {
@@ -38,8 +38,8 @@ func (p *Pass) record(ctx context.Context, e *corev1.Event) {
 
 // newEvent is what is to be told about the Secret to whoever looks at its Events: that it was written, or that it was
 // refused. It is nil when it was reused, or when err is of another kind, which the API server may not even have seen.
-func newEvent(stored secret.Result, err error, now time.Time) *corev1.Event {
-	const normal, warning = corev1.EventTypeNormal, corev1.EventTypeWarning
+func newEvent(stored secret.Result, err error, now time.Time) *core.Event {
+	const normal, warning = core.EventTypeNormal, core.EventTypeWarning
 	var refused *secret.RefusedError
 	switch {
 	case errors.As(err, &refused):
@@ -60,14 +60,14 @@ func newEvent(stored secret.Result, err error, now time.Time) *corev1.Event {
 
 // newRefusal tells of a refusal at the Secret, whether it is about the Secret or about what its CA is to be put into: that is in no
 // namespace, and the right to record Events ends with this one.
-func newRefusal(s corev1.ObjectReference, refused error, now time.Time) *corev1.Event {
-	return NewEvent(s, corev1.EventTypeWarning, "Refused", refused.Error(), now)
+func newRefusal(s core.ObjectReference, refused error, now time.Time) *core.Event {
+	return NewEvent(s, core.EventTypeWarning, "Refused", refused.Error(), now)
 }
 
 // NewEvent is an Event of this program about an object, of a type of the API's and with a reason in one word.
-func NewEvent(about corev1.ObjectReference, kind, reason, message string, now time.Time) *corev1.Event {
+func NewEvent(about core.ObjectReference, kind, reason, message string, now time.Time) *core.Event {
 	subject := strings.TrimRight(about.Name[:min(len(about.Name), maxEventSubject)], "-.")
-	return &corev1.Event{
+	return &core.Event{
 		// Kubernetes' own components name Events so.
 		ObjectMeta:          metav1.ObjectMeta{Namespace: about.Namespace, Name: fmt.Sprintf("%s.%x", subject, now.UnixNano())},
 		Type:                kind,
@@ -76,7 +76,7 @@ func NewEvent(about corev1.ObjectReference, kind, reason, message string, now ti
 		FirstTimestamp:      metav1.NewTime(now),
 		LastTimestamp:       metav1.NewTime(now),
 		Count:               1,
-		Source:              corev1.EventSource{Component: component},
+		Source:              core.EventSource{Component: component},
 		ReportingController: component,
 		InvolvedObject:      about,
 	}

@@ -10,15 +10,16 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 )
 
 // events is an API that calls a function for each Event.
-type events func(ctx context.Context, e *corev1.Event) error
+type events func(ctx context.Context, e *core.Event) error
 
-func (f events) Create(ctx context.Context, e *corev1.Event, _ metav1.CreateOptions) (*corev1.Event, error) {
+func (f events) Create(ctx context.Context, e *core.Event, _ metav1.CreateOptions) (*core.Event, error) {
 	return e, f(ctx, e)
 }
 
@@ -27,7 +28,7 @@ func TestAnEventHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPass(newMemory(), free)
 		p.Dir = t.TempDir()
-		p.Events = events(func(ctx context.Context, _ *corev1.Event) error {
+		p.Events = events(func(ctx context.Context, _ *core.Event) error {
 			time.Sleep(time.Millisecond) // until everything else is done
 			synctest.Wait()
 			files, err := os.ReadDir(p.Dir)
@@ -50,7 +51,7 @@ func TestTheNameOfAnEventIsThatOfItsSecretAndTheTime(t *testing.T) {
 		p := newPass(newMemory(), free)
 		p.Secret.Name = secret
 		var names []string
-		p.Events = events(func(_ context.Context, e *corev1.Event) error {
+		p.Events = events(func(_ context.Context, e *core.Event) error {
 			names = append(names, e.Name)
 			return nil
 		})

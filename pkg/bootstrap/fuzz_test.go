@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
 
@@ -25,7 +25,7 @@ func FuzzStoredSecret(f *testing.F) {
 	f.Add([]byte(nil), []byte("garbage"), b.Key, "", true, false)
 	f.Fuzz(func(t *testing.T, ca, cert, key []byte, kind string, ours, immutable bool) {
 		m := newMemory()
-		m.secret = &corev1.Secret{Type: corev1.SecretType(kind), Immutable: ptr.To(immutable), Data: map[string][]byte{"ca.crt": ca, "tls.crt": cert, "tls.key": key}}
+		m.secret = &core.Secret{Type: kind, Immutable: ptr.To(immutable), Data: map[string][]byte{"ca.crt": ca, "tls.crt": cert, "tls.key": key}}
 		m.secret.Name, m.secret.UID = "certs", types.UID("stored")
 		if ours {
 			m.secret.Labels = map[string]string{secret.LabelManagedBy: secret.ManagedBy}

@@ -15,10 +15,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen/gentest"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
@@ -237,7 +237,7 @@ func pass(s *simulation, name string)    { s.bootstrap(name, s.turns(name), fals
 func renewal(s *simulation, name string) { s.bootstrap(name, s.turns(name), true) }
 
 // hoard is a pass of another Secret, somebody else's.
-func hoard(other *corev1.Secret) writer {
+func hoard(other *core.Secret) writer {
 	return func(s *simulation, name string) {
 		run := func(before func(string)) error {
 			p := newPass(&memory{secret: other.DeepCopy()}, free)
@@ -268,7 +268,7 @@ func hoard(other *corev1.Secret) writer {
 }
 
 // largeSecret is a good one of somebody else, whose CA set takes almost a third of what the bundles of a configuration may have.
-func largeSecret(t *testing.T) *corev1.Secret {
+func largeSecret(t *testing.T) *core.Secret {
 	t.Helper()
 	b := generate(t, now)
 	large := gentest.LargeCA(t, webhook.MaxBundles*3/10, now, time.Hour)

@@ -7,12 +7,12 @@ import (
 	"strconv"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 
@@ -21,7 +21,7 @@ import (
 type memory struct {
 	mu      sync.Mutex
 	version int
-	secret  *corev1.Secret // nil: there is none
+	secret  *core.Secret // nil: there is none
 	config  webhook.Snapshot
 	// unguarded makes patches ignore the resourceVersion, as a server that is not to be trusted would.
 	unguarded bool
@@ -39,7 +39,7 @@ func (m *memory) next() string {
 }
 
 // store keeps s as the Secret. The caller holds the lock.
-func (m *memory) store(s *corev1.Secret) *corev1.Secret {
+func (m *memory) store(s *core.Secret) *core.Secret {
 	m.secret = s.DeepCopy()
 	m.secret.ResourceVersion = m.next()
 	return m.secret.DeepCopy()
@@ -56,7 +56,7 @@ type secrets struct {
 	before func(verb string)
 }
 
-func (c secrets) Get(_ context.Context, name string, _ metav1.GetOptions) (*corev1.Secret, error) {
+func (c secrets) Get(_ context.Context, name string, _ metav1.GetOptions) (*core.Secret, error) {
 	c.before("get secret")
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,7 +66,7 @@ func (c secrets) Get(_ context.Context, name string, _ metav1.GetOptions) (*core
 	return c.secret.DeepCopy(), nil
 }
 
-func (c secrets) Create(_ context.Context, s *corev1.Secret, _ metav1.CreateOptions) (*corev1.Secret, error) {
+func (c secrets) Create(_ context.Context, s *core.Secret, _ metav1.CreateOptions) (*core.Secret, error) {
 	c.before("create secret")
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -78,7 +78,7 @@ func (c secrets) Create(_ context.Context, s *corev1.Secret, _ metav1.CreateOpti
 	return c.store(s), nil
 }
 
-func (c secrets) Update(_ context.Context, s *corev1.Secret, _ metav1.UpdateOptions) (*corev1.Secret, error) {
+func (c secrets) Update(_ context.Context, s *core.Secret, _ metav1.UpdateOptions) (*core.Secret, error) {
 	c.before("update secret")
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -18,11 +18,11 @@ func secrets(site Site, bundles []gen.Bundle) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString(secretsHead + " They hold private keys: keep them out of version control.\n")
 	for i, srv := range site.servers() {
-		text, err := yaml.Marshal(&corev1.Secret{
-			TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
+		text, err := yaml.Marshal(&core.Secret{
+			TypeMeta:   metav1.TypeMeta{APIVersion: core.GroupVersion.String(), Kind: "Secret"},
 			ObjectMeta: metav1.ObjectMeta{Namespace: site.Namespace, Name: srv.secret},
-			Type:       corev1.SecretTypeTLS,
-			Data:       map[string][]byte{fileCA: bundles[i].CA, corev1.TLSCertKey: bundles[i].Cert, corev1.TLSPrivateKeyKey: bundles[i].Key},
+			Type:       core.SecretTypeTLS,
+			Data:       map[string][]byte{fileCA: bundles[i].CA, core.TLSCertKey: bundles[i].Cert, core.TLSPrivateKeyKey: bundles[i].Key},
 		})
 		if err != nil {
 			return nil, fmt.Errorf("encoding secret %s/%s: %w", site.Namespace, srv.secret, err)

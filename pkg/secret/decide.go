@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -56,7 +56,7 @@ func (d decision) outcome() Outcome {
 
 // decide looks at a stored Secret and its report. Presence is not validity, and what is not ours is used or refused
 // but never changed.
-func decide(s *corev1.Secret, r gen.Report, want Want, now time.Time) (decision, *RefusedError) {
+func decide(s *core.Secret, r gen.Report, want Want, now time.Time) (decision, *RefusedError) {
 	left := r.NotAfter.Sub(now)
 	before := want.Spec.RenewBefore(want.RenewBefore)
 	switch {
@@ -66,7 +66,7 @@ func decide(s *corev1.Secret, r gen.Report, want Want, now time.Time) (decision,
 		return decision{reason: reasonRepaired + string(r.Faults[0].Code), detail: r.Faults[0].Detail}, nil
 	case want.Force:
 		return decision{reason: reasonForced, detail: "renewal was asked for"}, nil
-	case s.Type != corev1.SecretTypeTLS:
+	case s.Type != core.SecretTypeTLS:
 		return decision{reason: reasonWrongType, detail: fmt.Sprintf("the Secret is of type %q", s.Type), keep: true}, nil
 	case len(s.Data) != 3:
 		return decision{reason: reasonKeys, detail: fmt.Sprintf("the Secret has %d keys besides the certificate's", len(s.Data)-3), keep: true}, nil
@@ -77,7 +77,7 @@ func decide(s *corev1.Secret, r gen.Report, want Want, now time.Time) (decision,
 }
 
 // decideForeign is decide for a Secret that is not ours.
-func decideForeign(s *corev1.Secret, r gen.Report, want Want) (decision, *RefusedError) {
+func decideForeign(s *core.Secret, r gen.Report, want Want) (decision, *RefusedError) {
 	refused := &RefusedError{Remedy: remake(s)}
 	stranger := fmt.Sprintf("the Secret has no label %s=%s, so it is left alone", LabelManagedBy, ManagedBy)
 	switch {
@@ -96,12 +96,12 @@ func decideForeign(s *corev1.Secret, r gen.Report, want Want) (decision, *Refuse
 }
 
 // remake is the remedy that has a Secret made anew. It takes no trust away: that is in the webhook configurations, too.
-func remake(s *corev1.Secret) string {
+func remake(s *core.Secret) string {
 	return fmt.Sprintf("have it made anew by: kubectl delete secret --namespace %s %s", s.Namespace, s.Name)
 }
 
 // replaceable reports whether the API lets the Secret be updated to what we want: neither the type nor anything of an
 // immutable Secret can change (API reference, Secret v1).
-func replaceable(s *corev1.Secret) bool {
-	return s.Type == corev1.SecretTypeTLS && !ptr.Deref(s.Immutable, false)
+func replaceable(s *core.Secret) bool {
+	return s.Type == core.SecretTypeTLS && !ptr.Deref(s.Immutable, false)
 }

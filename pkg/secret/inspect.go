@@ -3,8 +3,7 @@ package secret
 import (
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -21,7 +20,7 @@ type Inspection struct {
 }
 
 // Inspect says what Ensure would do about a Secret as it is, nil for one that does not exist, at now. It asks nobody.
-func Inspect(s *corev1.Secret, want Want, now time.Time) Inspection {
+func Inspect(s *core.Secret, want Want, now time.Time) Inspection {
 	if s == nil {
 		return Inspection{Outcome: Created, Reason: reasonCreated, Ours: true}
 	}

@@ -10,10 +10,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
@@ -27,7 +27,7 @@ type hurdles struct {
 	keys   []string
 }
 
-func (h *hurdles) write(s *corev1.Secret) {
+func (h *hurdles) write(s *core.Secret) {
 	h.keys = append(h.keys, string(s.Data["tls.key"]))
 	if h.writes < len(h.before) {
 		h.before[h.writes]()
@@ -35,12 +35,12 @@ func (h *hurdles) write(s *corev1.Secret) {
 	h.writes++
 }
 
-func (h *hurdles) Create(ctx context.Context, s *corev1.Secret, opts metav1.CreateOptions) (*corev1.Secret, error) {
+func (h *hurdles) Create(ctx context.Context, s *core.Secret, opts metav1.CreateOptions) (*core.Secret, error) {
 	h.write(s)
 	return h.Client.Create(ctx, s, opts)
 }
 
-func (h *hurdles) Update(ctx context.Context, s *corev1.Secret, opts metav1.UpdateOptions) (*corev1.Secret, error) {
+func (h *hurdles) Update(ctx context.Context, s *core.Secret, opts metav1.UpdateOptions) (*core.Secret, error) {
 	h.write(s)
 	return h.Client.Update(ctx, s, opts)
 }
@@ -48,10 +48,10 @@ func (h *hurdles) Update(ctx context.Context, s *corev1.Secret, opts metav1.Upda
 func TestARunMakesKeysOnceHoweverManyRacesItLoses(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	damage := func() { rewrite(t, s, func(o *corev1.Secret) { o.Data["tls.key"] = []byte("garbage") }) }
+	damage := func() { rewrite(t, s, func(o *core.Secret) { o.Data["tls.key"] = []byte("garbage") }) }
 	h := &hurdles{Client: s.Client, before: []func(){
 		func() { ensure(t, s, want); damage() }, // somebody creates one that must be repaired
-		func() { rewrite(t, s, func(o *corev1.Secret) { o.Annotations["somebody"] = "changes it" }) },
+		func() { rewrite(t, s, func(o *core.Secret) { o.Annotations["somebody"] = "changes it" }) },
 	}}
 	meddled := *s
 	meddled.Client = h
@@ -69,16 +69,16 @@ type losing struct {
 	onCreate func()
 }
 
-func (*losing) Get(context.Context, string, metav1.GetOptions) (*corev1.Secret, error) {
-	return nil, apierrors.NewNotFound(corev1.Resource("secrets"), "certs")
+func (*losing) Get(context.Context, string, metav1.GetOptions) (*core.Secret, error) {
+	return nil, apierrors.NewNotFound(secrets, "certs")
 }
 
-func (l *losing) Create(context.Context, *corev1.Secret, metav1.CreateOptions) (*corev1.Secret, error) {
+func (l *losing) Create(context.Context, *core.Secret, metav1.CreateOptions) (*core.Secret, error) {
 	l.onCreate()
 	if l.creates++; l.creates > 20 {
 		return nil, errors.New("it goes on all the same")
 	}
-	return nil, apierrors.NewAlreadyExists(corev1.Resource("secrets"), "certs")
+	return nil, apierrors.NewAlreadyExists(secrets, "certs")
 }
 
 func TestNoRaceIsRunAgainWhenTheContextHasEnded(t *testing.T) {
@@ -99,8 +99,8 @@ func TestWhatARunHasWrittenItselfIsCheckedToo(t *testing.T) {
 	require.NoError(t, err)
 	s := newStore(t)
 	meddled := *s
-	meddled.Client = &meddler{Client: &damaging{s.Client, func() { rewrite(t, s, func(o *corev1.Secret) { o.Data["ca.crt"] = other.CA }) }},
-		answer: apierrors.NewAlreadyExists(corev1.Resource("secrets"), "certs")}
+	meddled.Client = &meddler{Client: &damaging{s.Client, func() { rewrite(t, s, func(o *core.Secret) { o.Data["ca.crt"] = other.CA }) }},
+		answer: apierrors.NewAlreadyExists(secrets, "certs")}
 	res := ensure(t, &meddled, want)
 	assert.Equal(t, "repaired:chain", res.Reason)
 	assert.Equal(t, res.Bundle, bundle(stored(t, s)))
@@ -113,7 +113,7 @@ type damaging struct {
 	after func()
 }
 
-func (d *damaging) Create(ctx context.Context, s *corev1.Secret, opts metav1.CreateOptions) (*corev1.Secret, error) {
+func (d *damaging) Create(ctx context.Context, s *core.Secret, opts metav1.CreateOptions) (*core.Secret, error) {
 	o, err := d.Client.Create(ctx, s, opts)
 	if err == nil {
 		d.after()
@@ -126,10 +126,10 @@ func TestOnlyTheSecretThatWasReadIsDeleted(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	good := ensure(t, s, want).Bundle
-	before := rewrite(t, s, func(o *corev1.Secret) { o.Type = corev1.SecretTypeOpaque; o.Data["tls.key"] = []byte("garbage") })
+	before := rewrite(t, s, func(o *core.Secret) { o.Type = "Opaque"; o.Data["tls.key"] = []byte("garbage") })
 	meddled := *s
 	meddled.Client = &meddler{Client: s.Client, before: func() {
-		rewrite(t, s, func(o *corev1.Secret) { delete(o.Labels, secret.LabelManagedBy); put(o, good) })
+		rewrite(t, s, func(o *core.Secret) { delete(o.Labels, secret.LabelManagedBy); put(o, good) })
 	}}
 	res := ensure(t, &meddled, want)
 	assert.Equal(t, "reused", res.Reason)

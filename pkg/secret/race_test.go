@@ -8,11 +8,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
 
@@ -39,12 +39,12 @@ func (m *meddler) write(do func() error) error {
 	return m.answer
 }
 
-func (m *meddler) Create(ctx context.Context, s *corev1.Secret, opts metav1.CreateOptions) (o *corev1.Secret, err error) {
+func (m *meddler) Create(ctx context.Context, s *core.Secret, opts metav1.CreateOptions) (o *core.Secret, err error) {
 	err = m.write(func() (err error) { o, err = m.Client.Create(ctx, s, opts); return err })
 	return o, err
 }
 
-func (m *meddler) Update(ctx context.Context, s *corev1.Secret, opts metav1.UpdateOptions) (o *corev1.Secret, err error) {
+func (m *meddler) Update(ctx context.Context, s *core.Secret, opts metav1.UpdateOptions) (o *core.Secret, err error) {
 	err = m.write(func() (err error) { o, err = m.Client.Update(ctx, s, opts); return err })
 	return o, err
 }
@@ -55,12 +55,11 @@ func (m *meddler) Delete(ctx context.Context, name string, opts metav1.DeleteOpt
 
 func TestALostRaceIsDecidedAnew(t *testing.T) {
 	t.Parallel()
-	resource := corev1.Resource("secrets")
-	damage := func(o *corev1.Secret) { o.Data["tls.key"] = []byte("garbage") }
-	freeze := func(o *corev1.Secret) { damage(o); o.Immutable = ptr.To(true) }
+	damage := func(o *core.Secret) { o.Data["tls.key"] = []byte("garbage") }
+	freeze := func(o *core.Secret) { damage(o); o.Immutable = ptr.To(true) }
 	for name, tc := range map[string]struct {
 		// change is done to a good Secret; without one there is no Secret.
-		change func(*corev1.Secret)
+		change func(*core.Secret)
 		before func(t *testing.T, s *secret.Store)
 		answer error
 		reason string
@@ -71,8 +70,8 @@ func TestALostRaceIsDecidedAnew(t *testing.T) {
 		"when somebody deletes what is immutable":    {change: freeze, before: remove, reason: "repaired:malformed"},
 		"when somebody replaces what is immutable":   {change: freeze, before: func(t *testing.T, s *secret.Store) { remove(t, s); ensure(t, s, want) }, reason: "reused"},
 		// The transport repeats a write whose answer was lost, and then meets what it has written itself.
-		"when the answer to a create is lost":  {answer: apierrors.NewAlreadyExists(resource, "certs"), reason: "created"},
-		"when the answer to an update is lost": {change: damage, answer: apierrors.NewConflict(resource, "certs", errors.New("changed")), reason: "repaired:malformed"},
+		"when the answer to a create is lost":  {answer: apierrors.NewAlreadyExists(secrets, "certs"), reason: "created"},
+		"when the answer to an update is lost": {change: damage, answer: apierrors.NewConflict(secrets, "certs", errors.New("changed")), reason: "repaired:malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -102,7 +101,7 @@ func TestASecretThatCannotBeDeletedIsNamed(t *testing.T) {
 		answer error
 		want   string
 	}{
-		"for want of the right": {apierrors.NewForbidden(corev1.Resource("secrets"), "certs", errors.New("no")), "refused:immutable: the Secret must be replaced (repaired:malformed: the certificate and its key are not readable: failed to find any PEM data in key input), " +
+		"for want of the right": {apierrors.NewForbidden(secrets, "certs", errors.New("no")), "refused:immutable: the Secret must be replaced (repaired:malformed: the certificate and its key are not readable: failed to find any PEM data in key input), " +
 			"the API cannot update it and deleting it is forbidden; have it made anew by: kubectl delete secret --namespace NS certs"},
 		"for another reason": {errors.New("no"), "deleting it: no"},
 	} {
@@ -110,7 +109,7 @@ func TestASecretThatCannotBeDeletedIsNamed(t *testing.T) {
 			t.Parallel()
 			s := newStore(t)
 			ensure(t, s, want)
-			before := rewrite(t, s, func(o *corev1.Secret) { o.Data["tls.key"], o.Immutable = []byte("garbage"), ptr.To(true) })
+			before := rewrite(t, s, func(o *core.Secret) { o.Data["tls.key"], o.Immutable = []byte("garbage"), ptr.To(true) })
 			s.Client = &undeletable{s.Client, tc.answer}
 			_, err := s.Ensure(t.Context(), want)
 			require.EqualError(t, err, "ensuring secret "+s.Namespace+"/certs: "+strings.ReplaceAll(tc.want, "NS", s.Namespace))
@@ -129,5 +128,5 @@ func (u *undeletable) Delete(context.Context, string, metav1.DeleteOptions) erro
 
 func remove(t *testing.T, s *secret.Store) {
 	t.Helper()
-	require.NoError(t, cluster.Client.CoreV1().Secrets(s.Namespace).Delete(t.Context(), s.Name, metav1.DeleteOptions{}))
+	require.NoError(t, client(t, s.Namespace).Delete(t.Context(), s.Name, metav1.DeleteOptions{}))
 }

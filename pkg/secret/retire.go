@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -22,7 +22,7 @@ const AnnotationRetired = "certgen.kthena.volcano.sh/retired"
 const maxRetired = 16
 
 // Retired are the fingerprints that AnnotationRetired of s holds.
-func Retired(s *corev1.Secret) []string {
+func Retired(s *core.Secret) []string {
 	if s.Annotations[AnnotationRetired] == "" {
 		return nil
 	}
@@ -32,7 +32,7 @@ func Retired(s *corev1.Secret) []string {
 // Retire takes CAs out of the set of the Secret as it was read. They are those of older certificates, and the caller has seen
 // that nothing serves one of these any more. The Secret must be ours and its certificate must be good without them. The error
 // satisfies apierrors.IsConflict when somebody else has changed the Secret since it was read.
-func (s *Store) Retire(ctx context.Context, read *corev1.Secret, names []string, cas []*x509.Certificate) error {
+func (s *Store) Retire(ctx context.Context, read *core.Secret, names []string, cas []*x509.Certificate) error {
 	b := bundleOf(read)
 	report := gen.Check(b, names, s.Now())
 	kept := slices.DeleteFunc(slices.Clone(report.CAs), func(c *x509.Certificate) bool { return gen.Contains(cas, c) })

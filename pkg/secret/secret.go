@@ -23,19 +23,19 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
-// Client is what is needed of the API. The typed client of client-go for the Secrets of one namespace is one.
+// Client is what is needed of the API: the Secrets of one namespace, as the typed client of client-go has them.
 type Client interface {
-	Get(ctx context.Context, name string, opts metav1.GetOptions) (*corev1.Secret, error)
-	Create(ctx context.Context, secret *corev1.Secret, opts metav1.CreateOptions) (*corev1.Secret, error)
-	Update(ctx context.Context, secret *corev1.Secret, opts metav1.UpdateOptions) (*corev1.Secret, error)
+	Get(ctx context.Context, name string, opts metav1.GetOptions) (*core.Secret, error)
+	Create(ctx context.Context, secret *core.Secret, opts metav1.CreateOptions) (*core.Secret, error)
+	Update(ctx context.Context, secret *core.Secret, opts metav1.UpdateOptions) (*core.Secret, error)
 	Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error
 }
 
@@ -76,7 +76,7 @@ type Result struct {
 	Bundle gen.Bundle
 	Report gen.Report
 	// Object is the Secret in the API's terms, as it was last seen.
-	Object corev1.ObjectReference
+	Object core.ObjectReference
 }
 
 // RefusedError says that the Secret cannot be used and is not ours to change.
@@ -87,7 +87,7 @@ type RefusedError struct {
 	// Remedy says what a human has to do.
 	Remedy string
 	// Object is the Secret in the API's terms.
-	Object corev1.ObjectReference
+	Object core.ObjectReference
 }
 
 // Error is the refusal as one line.
@@ -187,11 +187,11 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 	if b, err = e.material(report); err != nil {
 		return Result{}, err
 	}
-	if sizeOf(b) <= corev1.MaxSecretSize {
+	if sizeOf(b) <= core.MaxSecretSize {
 		return e.replace(ctx, current, d, b)
 	}
 	detail := fmt.Sprintf("%s is due, and ca.crt has no room for a new CA beside the %d that have not expired: a Secret holds %d bytes",
-		d.reason, len(report.CAs), corev1.MaxSecretSize)
+		d.reason, len(report.CAs), core.MaxSecretSize)
 	if d.reason == reasonExpiring {
 		e.Log.Warn("keeping the certificate", "secret", e.id(), "detail", detail)
 		return e.result(current, decision{reason: reasonReused, detail: detail}, bundleOf(current), report), nil
@@ -203,7 +203,7 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 func sizeOf(b gen.Bundle) int { return len(b.CA) + len(b.Cert) + len(b.Key) }
 
 // terminating is errTerminating, and a refusal when the Secret has been waited for long enough.
-func (e *ensurer) terminating(s *corev1.Secret) error {
+func (e *ensurer) terminating(s *core.Secret) error {
 	if e.terminatingSince.IsZero() {
 		e.terminatingSince = time.Now()
 		e.Log.Info("waiting for the deletion of the secret to end", "secret", e.id(), "finalizers", s.Finalizers)
@@ -224,17 +224,17 @@ func (e *ensurer) terminating(s *corev1.Secret) error {
 func (e *ensurer) id() string { return e.Namespace + "/" + e.Name }
 
 // result is what s holds after d.
-func (*ensurer) result(s *corev1.Secret, d decision, b gen.Bundle, r gen.Report) Result {
+func (*ensurer) result(s *core.Secret, d decision, b gen.Bundle, r gen.Report) Result {
 	return Result{Outcome: d.outcome(), Reason: d.reason, Detail: d.detail, Bundle: b, Report: r, Object: reference(s)}
 }
 
-func reference(s *corev1.Secret) corev1.ObjectReference {
-	return corev1.ObjectReference{
-		APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret",
+func reference(s *core.Secret) core.ObjectReference {
+	return core.ObjectReference{
+		APIVersion: core.GroupVersion.String(), Kind: "Secret",
 		Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion,
 	}
 }
 
-func bundleOf(s *corev1.Secret) gen.Bundle {
-	return gen.Bundle{CA: s.Data[KeyCA], Cert: s.Data[corev1.TLSCertKey], Key: s.Data[corev1.TLSPrivateKeyKey]}
+func bundleOf(s *core.Secret) gen.Bundle {
+	return gen.Bundle{CA: s.Data[KeyCA], Cert: s.Data[core.TLSCertKey], Key: s.Data[core.TLSPrivateKeyKey]}
 }

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen/gentest"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
@@ -32,7 +33,7 @@ func TestEnsureCreatesAMissingSecret(t *testing.T) {
 	assert.Equal(t, "created", res.Reason)
 
 	got := stored(t, s)
-	assert.Equal(t, corev1.SecretTypeTLS, got.Type)
+	assert.Equal(t, core.SecretTypeTLS, got.Type)
 	assert.Equal(t, map[string]string{"app.kubernetes.io/managed-by": "kthena-certgen", "app.kubernetes.io/component": "registry"}, got.Labels)
 	assert.Equal(t, map[string]string{
 		"example.com/contact":                      "llm@example.com, on call",
@@ -91,33 +92,33 @@ func TestEnsureRepairsWhatIsOurs(t *testing.T) {
 	narrow, err := gen.Generate(gen.Spec{DNSNames: want.Spec.DNSNames[:1], Validity: gen.DefaultValidity, Key: want.Spec.Key}, now)
 	require.NoError(t, err)
 	for name, tc := range map[string]struct {
-		change func(*corev1.Secret)
+		change func(*core.Secret)
 		at     time.Time
 		reason string
 		// keeps says that the certificate stays as it was, anew that the Secret is another object.
 		keeps, anew bool
 	}{
-		"an empty key":              {change: func(s *corev1.Secret) { s.Data["tls.key"] = nil }, reason: "repaired:malformed"},
-		"a missing CA set":          {change: func(s *corev1.Secret) { delete(s.Data, "ca.crt") }, reason: "repaired:malformed"},
-		"garbage":                   {change: func(s *corev1.Secret) { s.Data["tls.crt"] = []byte("garbage") }, reason: "repaired:malformed"},
-		"a key of another":          {change: func(s *corev1.Secret) { s.Data["tls.key"] = other.Key }, reason: "repaired:key-mismatch"},
-		"a CA set of another":       {change: func(s *corev1.Secret) { s.Data["ca.crt"] = other.CA }, reason: "repaired:chain"},
-		"a certificate of less":     {change: func(s *corev1.Secret) { put(s, narrow) }, reason: "repaired:dns-names"},
+		"an empty key":              {change: func(s *core.Secret) { s.Data["tls.key"] = nil }, reason: "repaired:malformed"},
+		"a missing CA set":          {change: func(s *core.Secret) { delete(s.Data, "ca.crt") }, reason: "repaired:malformed"},
+		"garbage":                   {change: func(s *core.Secret) { s.Data["tls.crt"] = []byte("garbage") }, reason: "repaired:malformed"},
+		"a key of another":          {change: func(s *core.Secret) { s.Data["tls.key"] = other.Key }, reason: "repaired:key-mismatch"},
+		"a CA set of another":       {change: func(s *core.Secret) { s.Data["ca.crt"] = other.CA }, reason: "repaired:chain"},
+		"a certificate of less":     {change: func(s *core.Secret) { put(s, narrow) }, reason: "repaired:dns-names"},
 		"an expired certificate":    {at: now.Add(gen.DefaultValidity + time.Hour), reason: "repaired:expired"},
 		"a certificate of tomorrow": {at: now.Add(-24 * time.Hour), reason: "repaired:not-yet-valid"},
-		"a key too many":            {change: func(s *corev1.Secret) { s.Data["more"] = []byte("x") }, reason: "repaired:keys", keeps: true},
-		"a key too many, another CA first": {change: func(s *corev1.Secret) {
+		"a key too many":            {change: func(s *core.Secret) { s.Data["more"] = []byte("x") }, reason: "repaired:keys", keeps: true},
+		"a key too many, another CA first": {change: func(s *core.Secret) {
 			s.Data["more"], s.Data["ca.crt"] = []byte("x"), slices.Concat(other.CA, s.Data["ca.crt"])
 		}, reason: "repaired:keys", keeps: true},
-		"an immutable one":           {change: func(s *corev1.Secret) { s.Immutable = ptr.To(true); s.Data["tls.key"] = other.Key }, reason: "repaired:key-mismatch", anew: true},
-		"one of the wrong type":      {change: func(s *corev1.Secret) { s.Type = corev1.SecretTypeOpaque }, reason: "repaired:wrong-type", keeps: true, anew: true},
-		"a broken one of wrong type": {change: func(s *corev1.Secret) { s.Type = "x/y"; s.Data = nil }, reason: "repaired:malformed", anew: true},
+		"an immutable one":           {change: func(s *core.Secret) { s.Immutable = ptr.To(true); s.Data["tls.key"] = other.Key }, reason: "repaired:key-mismatch", anew: true},
+		"one of the wrong type":      {change: func(s *core.Secret) { s.Type = "Opaque" }, reason: "repaired:wrong-type", keeps: true, anew: true},
+		"a broken one of wrong type": {change: func(s *core.Secret) { s.Type = "x/y"; s.Data = nil }, reason: "repaired:malformed", anew: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t)
 			first := ensure(t, s, want)
-			before := rewrite(t, s, func(o *corev1.Secret) {
+			before := rewrite(t, s, func(o *core.Secret) {
 				o.Annotations["somebody"] = "else"
 				if tc.change != nil {
 					tc.change(o)
@@ -196,14 +197,14 @@ func TestNoCAIsPushedOutHoweverOftenARenewalIsAskedFor(t *testing.T) {
 
 func TestASecretWithoutRoomForAnotherCA(t *testing.T) {
 	t.Parallel()
-	full := func(s *corev1.Secret) {
-		room := corev1.MaxSecretSize - len(s.Data["ca.crt"]) - len(s.Data["tls.crt"]) - len(s.Data["tls.key"])
+	full := func(s *core.Secret) {
+		room := core.MaxSecretSize - len(s.Data["ca.crt"]) - len(s.Data["tls.crt"]) - len(s.Data["tls.key"])
 		s.Data["ca.crt"] = append(s.Data["ca.crt"], gen.EncodeCertificates([]*x509.Certificate{gentest.LargeCA(t, room, now, gen.MaxValidity)})...)
 	}
 	due := "renewed:expiring is due, and ca.crt has no room for a new CA beside the 2 that have not expired: a Secret holds 1048576 bytes"
 	for name, tc := range map[string]struct {
 		want   secret.Want
-		change func(*corev1.Secret)
+		change func(*core.Secret)
 		at     time.Time
 		detail string
 		err    string // empty: the certificate is used
@@ -212,14 +213,14 @@ func TestASecretWithoutRoomForAnotherCA(t *testing.T) {
 		"goes on with one whose renewal is due":   {want: want, at: now.Add(gen.DefaultValidity - time.Hour), detail: due},
 		"is refused when a renewal is asked for":  {want: secret.Want{Spec: want.Spec, Force: true}, err: strings.ReplaceAll(due, "expiring", "forced")},
 		"is refused when the certificate is bad": {
-			want: want, change: func(s *corev1.Secret) { s.Data["tls.key"] = bytes.ToLower(s.Data["tls.key"]) }, err: strings.ReplaceAll(due, "renewed:expiring", "repaired:malformed"),
+			want: want, change: func(s *core.Secret) { s.Data["tls.key"] = bytes.ToLower(s.Data["tls.key"]) }, err: strings.ReplaceAll(due, "renewed:expiring", "repaired:malformed"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t)
 			first := ensure(t, s, want)
-			before := rewrite(t, s, func(o *corev1.Secret) {
+			before := rewrite(t, s, func(o *core.Secret) {
 				full(o)
 				if tc.change != nil {
 					tc.change(o)
@@ -253,19 +254,19 @@ func TestWhatIsNotOursIsNeverChanged(t *testing.T) {
 	other, err := gen.Generate(want.Spec, now)
 	require.NoError(t, err)
 	for name, tc := range map[string]struct {
-		change func(*corev1.Secret)
+		change func(*core.Secret)
 		at     time.Time
 		want   string // empty: used
 	}{
 		"a good one is used":                     {},
-		"a good one of another type is used":     {change: func(s *corev1.Secret) { s.Type = corev1.SecretTypeOpaque }},
-		"a good one with more keys is used":      {change: func(s *corev1.Secret) { s.Data["more"] = nil }},
+		"a good one of another type is used":     {change: func(s *core.Secret) { s.Type = "Opaque" }},
+		"a good one with more keys is used":      {change: func(s *core.Secret) { s.Data["more"] = nil }},
 		"a good one that expires soon is used":   {at: now.Add(gen.DefaultValidity - time.Hour)},
-		"an immutable one is used":               {change: func(s *corev1.Secret) { s.Immutable = ptr.To(true) }},
-		"one without a CA set is refused":        {change: func(s *corev1.Secret) { delete(s.Data, "ca.crt") }, want: "refused:foreign-malformed: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its certificate cannot be used: malformed: the CA set is missing or empty"},
-		"one with the key of another is refused": {change: func(s *corev1.Secret) { s.Data["tls.key"] = other.Key }, want: "refused:foreign-key-mismatch: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its certificate cannot be used: key-mismatch: the private key does not belong to the certificate"},
+		"an immutable one is used":               {change: func(s *core.Secret) { s.Immutable = ptr.To(true) }},
+		"one without a CA set is refused":        {change: func(s *core.Secret) { delete(s.Data, "ca.crt") }, want: "refused:foreign-malformed: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its certificate cannot be used: malformed: the CA set is missing or empty"},
+		"one with the key of another is refused": {change: func(s *core.Secret) { s.Data["tls.key"] = other.Key }, want: "refused:foreign-key-mismatch: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its certificate cannot be used: key-mismatch: the private key does not belong to the certificate"},
 		"an expired one is refused":              {at: now.Add(2 * gen.DefaultValidity), want: "refused:foreign-expired: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its certificate cannot be used: expired: the certificate expired on 2036-11-21T08:30:00Z"},
-		"somebody else's label is refused": {change: func(s *corev1.Secret) {
+		"somebody else's label is refused": {change: func(s *core.Secret) {
 			s.Labels = map[string]string{"app.kubernetes.io/managed-by": "Helm"}
 			s.Data["ca.crt"] = other.CA
 		}, want: "refused:foreign-chain: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its certificate cannot be used: chain: no CA of the set has signed the certificate"},
@@ -273,12 +274,12 @@ func TestWhatIsNotOursIsNeverChanged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t)
-			o := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: s.Name}, Type: corev1.SecretTypeTLS}
+			o := &core.Secret{ObjectMeta: metav1.ObjectMeta{Name: s.Name}, Type: core.SecretTypeTLS}
 			put(o, good)
 			if tc.change != nil {
 				tc.change(o)
 			}
-			before, err := cluster.Client.CoreV1().Secrets(s.Namespace).Create(t.Context(), o, metav1.CreateOptions{})
+			before, err := client(t, s.Namespace).Create(t.Context(), o, metav1.CreateOptions{})
 			require.NoError(t, err)
 			if !tc.at.IsZero() {
 				s.Now = func() time.Time { return tc.at }
@@ -306,7 +307,7 @@ func TestANamespaceThatDoesNotExistIsAnError(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	s.Namespace = "nowhere"
-	s.Client = cluster.Client.CoreV1().Secrets("nowhere")
+	s.Client = client(t, "nowhere")
 	_, err := s.Ensure(t.Context(), want)
 	require.EqualError(t, err, `ensuring secret nowhere/certs: creating it: namespaces "nowhere" not found`)
 }
@@ -335,7 +336,7 @@ func newStore(t *testing.T) *secret.Store {
 	ns, err := cluster.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "secret-"}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	return &secret.Store{
-		Client: cluster.Client.CoreV1().Secrets(ns.Name), Namespace: ns.Name, Name: "certs",
+		Client: client(t, ns.Name), Namespace: ns.Name, Name: "certs",
 		Labels: map[string]string{"app.kubernetes.io/component": "registry"}, Version: "v1.2.3", FieldManager: "certgen-test",
 		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	}
@@ -348,41 +349,41 @@ func ensure(t *testing.T, s *secret.Store, w secret.Want) secret.Result {
 	return res
 }
 
-func stored(t *testing.T, s *secret.Store) *corev1.Secret {
+func stored(t *testing.T, s *secret.Store) *core.Secret {
 	t.Helper()
-	o, err := cluster.Client.CoreV1().Secrets(s.Namespace).Get(t.Context(), s.Name, metav1.GetOptions{})
+	o, err := client(t, s.Namespace).Get(t.Context(), s.Name, metav1.GetOptions{})
 	require.NoError(t, err)
 	return o
 }
 
 // rewrite replaces the stored Secret by a changed one, as somebody with all rights can.
-func rewrite(t *testing.T, s *secret.Store, change func(*corev1.Secret)) *corev1.Secret {
+func rewrite(t *testing.T, s *secret.Store, change func(*core.Secret)) *core.Secret {
 	t.Helper()
 	o := stored(t, s)
 	change(o)
-	client := cluster.Client.CoreV1().Secrets(s.Namespace)
-	updated, err := client.Update(t.Context(), o, metav1.UpdateOptions{})
+	c := client(t, s.Namespace)
+	updated, err := c.Update(t.Context(), o, metav1.UpdateOptions{})
 	if apierrors.IsInvalid(err) { // the type cannot be updated, and kubernetes.io/tls must have its keys
-		require.NoError(t, client.Delete(t.Context(), o.Name, metav1.DeleteOptions{}))
+		require.NoError(t, c.Delete(t.Context(), o.Name, metav1.DeleteOptions{}))
 		o.UID, o.ResourceVersion = "", ""
-		updated, err = client.Create(t.Context(), o, metav1.CreateOptions{})
+		updated, err = c.Create(t.Context(), o, metav1.CreateOptions{})
 	}
 	require.NoError(t, err)
 	return updated
 }
 
-func put(s *corev1.Secret, b gen.Bundle) {
+func put(s *core.Secret, b gen.Bundle) {
 	s.Data = map[string][]byte{"ca.crt": b.CA, "tls.crt": b.Cert, "tls.key": b.Key}
 }
 
-func bundle(s *corev1.Secret) gen.Bundle {
+func bundle(s *core.Secret) gen.Bundle {
 	return gen.Bundle{CA: s.Data["ca.crt"], Cert: s.Data["tls.crt"], Key: s.Data["tls.key"]}
 }
 
-func requireGood(t *testing.T, s *corev1.Secret, at time.Time) {
+func requireGood(t *testing.T, s *core.Secret, at time.Time) {
 	t.Helper()
 	r := gen.Check(bundle(s), want.Spec.DNSNames, at)
 	require.Empty(t, r.Faults)
-	require.Equal(t, corev1.SecretTypeTLS, s.Type)
+	require.Equal(t, core.SecretTypeTLS, s.Type)
 	require.Len(t, s.Data, 3)
 }

@@ -11,12 +11,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
@@ -28,7 +28,7 @@ type counter struct {
 	onGet    func()
 }
 
-func (c *counter) Get(ctx context.Context, name string, opts metav1.GetOptions) (*corev1.Secret, error) {
+func (c *counter) Get(ctx context.Context, name string, opts metav1.GetOptions) (*core.Secret, error) {
 	c.requests.Add(1)
 	if c.onGet != nil {
 		c.onGet()
@@ -36,7 +36,7 @@ func (c *counter) Get(ctx context.Context, name string, opts metav1.GetOptions) 
 	return c.Client.Get(ctx, name, opts)
 }
 
-func (c *counter) Create(ctx context.Context, s *corev1.Secret, opts metav1.CreateOptions) (*corev1.Secret, error) {
+func (c *counter) Create(ctx context.Context, s *core.Secret, opts metav1.CreateOptions) (*core.Secret, error) {
 	c.requests.Add(1)
 	return c.Client.Create(ctx, s, opts)
 }
@@ -51,20 +51,20 @@ const finalizer = "example.com/backup"
 func TestASecretThatStaysInDeletionIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		change  func(*corev1.Secret)
+		change  func(*core.Secret)
 		deleted bool // by somebody else, before
 	}{
 		"a good one that somebody deletes":    {deleted: true},
-		"a good foreign one, too":             {deleted: true, change: func(s *corev1.Secret) { s.Labels = nil }},
-		"a broken one that somebody deletes":  {deleted: true, change: func(s *corev1.Secret) { s.Data["tls.key"] = []byte("garbage") }},
-		"one that has to be made anew for us": {change: func(s *corev1.Secret) { s.Type = corev1.SecretTypeOpaque }},
-		"a broken one that cannot be updated": {change: func(s *corev1.Secret) { s.Data["tls.key"], s.Immutable = []byte("garbage"), ptr.To(true) }},
+		"a good foreign one, too":             {deleted: true, change: func(s *core.Secret) { s.Labels = nil }},
+		"a broken one that somebody deletes":  {deleted: true, change: func(s *core.Secret) { s.Data["tls.key"] = []byte("garbage") }},
+		"one that has to be made anew for us": {change: func(s *core.Secret) { s.Type = "Opaque" }},
+		"a broken one that cannot be updated": {change: func(s *core.Secret) { s.Data["tls.key"], s.Immutable = []byte("garbage"), ptr.To(true) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t)
 			ensure(t, s, want)
-			rewrite(t, s, func(o *corev1.Secret) {
+			rewrite(t, s, func(o *core.Secret) {
 				o.Finalizers = []string{finalizer, "example.com/audit"}
 				if tc.change != nil {
 					tc.change(o)
@@ -99,18 +99,18 @@ func TestASecretThatStaysInDeletionIsRefused(t *testing.T) {
 func TestASecretWhoseDeletionEndsIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		change func(*corev1.Secret) // nil: somebody deletes it
+		change func(*core.Secret) // nil: somebody deletes it
 		reason string
 	}{
 		"that somebody deletes":                            {reason: "created"},
-		"that is deleted for us, with what was to be kept": {func(s *corev1.Secret) { s.Type = corev1.SecretTypeOpaque }, "repaired:wrong-type"},
-		"that is deleted for us, with the CAs it had":      {func(s *corev1.Secret) { s.Immutable, s.Data["tls.key"] = ptr.To(true), []byte("garbage") }, "repaired:malformed"},
+		"that is deleted for us, with what was to be kept": {func(s *core.Secret) { s.Type = "Opaque" }, "repaired:wrong-type"},
+		"that is deleted for us, with the CAs it had":      {func(s *core.Secret) { s.Immutable, s.Data["tls.key"] = ptr.To(true), []byte("garbage") }, "repaired:malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t)
 			first := ensure(t, s, want)
-			rewrite(t, s, func(o *corev1.Secret) {
+			rewrite(t, s, func(o *core.Secret) {
 				o.Finalizers = []string{finalizer}
 				if tc.change != nil {
 					tc.change(o)
@@ -150,14 +150,14 @@ type contested struct {
 	requests int
 }
 
-func (c *contested) Get(context.Context, string, metav1.GetOptions) (*corev1.Secret, error) {
+func (c *contested) Get(context.Context, string, metav1.GetOptions) (*core.Secret, error) {
 	c.requests++
-	return nil, apierrors.NewNotFound(corev1.Resource("secrets"), "certs")
+	return nil, apierrors.NewNotFound(secrets, "certs")
 }
 
-func (c *contested) Create(context.Context, *corev1.Secret, metav1.CreateOptions) (*corev1.Secret, error) {
+func (c *contested) Create(context.Context, *core.Secret, metav1.CreateOptions) (*core.Secret, error) {
 	c.requests++
-	return nil, apierrors.NewAlreadyExists(corev1.Resource("secrets"), "certs")
+	return nil, apierrors.NewAlreadyExists(secrets, "certs")
 }
 
 func TestRacesThatAreLostAgainAndAgainDoNotSpin(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	corev1 "k8s.io/api/core/v1"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
@@ -28,7 +28,7 @@ func TestWhoseCertificateEndsSoonIsTold(t *testing.T) {
 			t.Parallel()
 			s := newStore(t)
 			ensure(t, s, want)
-			rewrite(t, s, func(o *corev1.Secret) { o.Labels = nil })
+			rewrite(t, s, func(o *core.Secret) { o.Labels = nil })
 			var log bytes.Buffer
 			s.Log = slog.New(slog.NewTextHandler(&log, nil))
 			s.Now = func() time.Time { return now.Add(gen.DefaultValidity - tc.left) }

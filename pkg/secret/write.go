@@ -6,10 +6,11 @@ import (
 	"maps"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -19,8 +20,8 @@ const (
 	// LabelManagedBy is the recommended label of Kubernetes for the tool that manages an object.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 
-	// KeyCA is the Secret's key of the CA set. Those of the certificate and its private key are corev1.TLSCertKey and
-	// corev1.TLSPrivateKeyKey.
+	// KeyCA is the Secret's key of the CA set. Those of the certificate and its private key are core.TLSCertKey and
+	// core.TLSPrivateKeyKey.
 	KeyCA = "ca.crt"
 
 	// AnnotationNotAfter holds the end of the certificate's life in RFC 3339, for those who watch expiry.
@@ -52,9 +53,9 @@ func (e *ensurer) create(ctx context.Context, d decision, b *gen.Bundle) (Result
 		}
 		b = &m
 	}
-	s := &corev1.Secret{
+	s := &core.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name},
-		Type:       corev1.SecretTypeTLS,
+		Type:       core.SecretTypeTLS,
 	}
 	report := e.fill(s, *b)
 	e.tried = d
@@ -66,7 +67,7 @@ func (e *ensurer) create(ctx context.Context, d decision, b *gen.Bundle) (Result
 }
 
 // replace writes b into the Secret as it was read, by an update where the API allows one.
-func (e *ensurer) replace(ctx context.Context, current *corev1.Secret, d decision, b gen.Bundle) (Result, error) {
+func (e *ensurer) replace(ctx context.Context, current *core.Secret, d decision, b gen.Bundle) (Result, error) {
 	e.Log.Warn("replacing what the secret holds", "secret", e.id(), "reason", d.reason, "detail", d.detail)
 	if !replaceable(current) {
 		return e.recreate(ctx, current, d, b)
@@ -77,7 +78,7 @@ func (e *ensurer) replace(ctx context.Context, current *corev1.Secret, d decisio
 	s, err := e.Client.Update(ctx, s, metav1.UpdateOptions{FieldManager: e.FieldManager})
 	if apierrors.IsNotFound(err) {
 		// It was deleted meanwhile: the same as any other change by somebody else.
-		return Result{}, apierrors.NewConflict(corev1.Resource("secrets"), e.Name, err)
+		return Result{}, apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, e.Name, err)
 	}
 	if err != nil {
 		return Result{}, fmt.Errorf("updating it: %w", err)
@@ -87,7 +88,7 @@ func (e *ensurer) replace(ctx context.Context, current *corev1.Secret, d decisio
 
 // recreate deletes exactly the Secret that was read and creates it anew. Should this be interrupted between the two,
 // the next run finds no Secret and creates one; the CAs that are trusted so far stay in the webhook configurations.
-func (e *ensurer) recreate(ctx context.Context, current *corev1.Secret, d decision, b gen.Bundle) (Result, error) {
+func (e *ensurer) recreate(ctx context.Context, current *core.Secret, d decision, b gen.Bundle) (Result, error) {
 	err := e.Client.Delete(ctx, e.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &current.UID, ResourceVersion: &current.ResourceVersion},
 	})
@@ -107,9 +108,9 @@ func (e *ensurer) recreate(ctx context.Context, current *corev1.Secret, d decisi
 }
 
 // fill sets everything of s that is ours and leaves the labels and annotations of others.
-func (e *ensurer) fill(s *corev1.Secret, b gen.Bundle) gen.Report {
+func (e *ensurer) fill(s *core.Secret, b gen.Bundle) gen.Report {
 	report := gen.Check(b, e.want.Spec.DNSNames, e.Now())
-	s.Data = map[string][]byte{KeyCA: b.CA, corev1.TLSCertKey: b.Cert, corev1.TLSPrivateKeyKey: b.Key}
+	s.Data = map[string][]byte{KeyCA: b.CA, core.TLSCertKey: b.Cert, core.TLSPrivateKeyKey: b.Key}
 	if s.Labels == nil {
 		s.Labels = map[string]string{}
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
@@ -72,7 +72,7 @@ func (v *Verifier) describeSecret(s *server) {
 			v.report.Mode = CertManager
 		}
 	}
-	b := gen.Bundle{CA: s.stored.Data[secret.KeyCA], Cert: s.stored.Data[corev1.TLSCertKey], Key: s.stored.Data[corev1.TLSPrivateKeyKey]}
+	b := gen.Bundle{CA: s.stored.Data[secret.KeyCA], Cert: s.stored.Data[core.TLSCertKey], Key: s.stored.Data[core.TLSPrivateKeyKey]}
 	if v.report.Mode == Manual && len(b.CA) == 0 {
 		// Manual mode asks for the certificate and the key alone; whether the API server trusts them is judged elsewhere.
 		b.CA = gen.EncodeCertificates(gen.Check(b, nil, v.now()).Chain)
