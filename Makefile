@@ -135,7 +135,7 @@ lint: ## Run golangci-lint and actionlint (builds them first: about five minutes
 vet-systems: ## Vet what is shipped for Windows and macOS there, its unit tests too (compiles everything anew once)
 	@# The other tests need a local cluster, which is for Linux and macOS.
 	@GOOS=darwin $(GO) vet ./cmd/... ./internal/command ./internal/durable ./internal/kube ./pkg/...
-	@GOOS=windows $(GO) vet ./cmd/... ./internal/command ./pkg/gen ./pkg/offline ./pkg/verify
+	@GOOS=windows $(GO) vet ./cmd/... ./internal/command ./pkg/gen ./pkg/offline ./pkg/plan ./pkg/verify
 
 .PHONY: vulncheck
 vulncheck: ## Look for known vulnerabilities in what is linked (needs their database, which is online)

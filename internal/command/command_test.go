@@ -230,5 +230,5 @@ func TestNamespaceAndOutputAreAsShortAsThoseOfKubectl(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, map[string]int{"namespace": 5, "output": 2}, found)
+	assert.Equal(t, map[string]int{"namespace": 6, "output": 3}, found)
 }
