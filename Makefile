@@ -133,6 +133,12 @@ lint: ## Run golangci-lint and actionlint (builds them first: about five minutes
 	@$(TOOL) golangci-lint run ./...
 	@$(GO) tool -modfile=hack/actionlint/go.mod actionlint
 
+.PHONY: vet-systems
+vet-systems: ## Vet what is shipped for Windows and macOS there, its unit tests too (compiles everything anew once)
+	@# The other tests need a local cluster, which is for Linux and macOS.
+	@GOOS=darwin $(GO) vet ./cmd/... ./internal/command ./internal/durable ./internal/kube ./pkg/...
+	@GOOS=windows $(GO) vet ./cmd/... ./internal/command ./pkg/gen ./pkg/offline ./pkg/plan ./pkg/verify
+
 .PHONY: vulncheck
 vulncheck: ## Look for known vulnerabilities in what is linked (needs their database, which is online)
 	@$(TOOL) govulncheck ./...
@@ -171,6 +177,10 @@ image: ## Build the image of kthena-certgen into dist, without a container runti
 .PHONY: standin-images
 standin-images: ## Build images of the stand-in under the names of Kthena's own, for e2e
 	@$(IMAGE) kthena-controller-manager kthena-router
+
+.PHONY: release-archives
+release-archives: ## Build archives of kthena-certgen for Linux, macOS and Windows into dist, with completions, man pages and a manifest for krew
+	@$(GO) run ./hack/archive -version '$(VERSION)'
 
 .PHONY: package
 package: ## Lint the chart and write its package and an index into dist

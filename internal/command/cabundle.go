@@ -54,7 +54,7 @@ hold both CAs: what this prints, and your CA.`,
 	cmd.Flags().SortFlags = false
 	o.target.addFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", outputPEM, "form of the certificates: pem, or base64 of it, as the value global.webhook.caBundle wants it")
-	o.connection.addFlags(cmd.Flags())
+	o.addAccessFlags(cmd.Flags())
 	return cmd
 }
 

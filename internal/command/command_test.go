@@ -107,7 +107,7 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		args []string // after the required flags
 		want string
 	}{
-		"no namespace":             {[]string{"--namespace="}, "--namespace is required: name the namespace of the Helm release"},
+		"a malformed namespace":    {[]string{"--namespace=A_B"}, `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`},
 		"no Helm release":          {[]string{"--release="}, `--release "" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
 		"a malformed Helm release": {[]string{"--release=a,b"}, `--release "a,b" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
 		"no time at all":           {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0"},
@@ -143,7 +143,6 @@ func TestVerifyRefusesBadFlagsInOneLine(t *testing.T) {
 		arg  string
 		want string
 	}{
-		"no namespace":                      {"--namespace=", "--namespace is required: name the namespace of the Helm release" + hint},
 		"a malformed namespace":             {"--namespace=A_B", `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`},
 		"a malformed release":               {"--release=a/b", `--release "a/b" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
 		"a negative time":                   {"--warn-within=-1h", "--warn-within -1h0m0s is not allowed: use 0 or more" + hint},
@@ -231,5 +230,5 @@ func TestNamespaceAndOutputAreAsShortAsThoseOfKubectl(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, map[string]int{"namespace": 5, "output": 2}, found)
+	assert.Equal(t, map[string]int{"namespace": 6, "output": 3}, found)
 }

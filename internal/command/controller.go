@@ -95,18 +95,18 @@ const gcPercent = 25
 
 func (o *controllerOptions) run(ctx context.Context, cfg *controller.Config, client *kube.Client, log *slog.Logger, version string) error {
 	debug.SetGCPercent(gcPercent)
-	restConfig, err := kube.Config(o.kubeconfig)
+	found, err := kube.Config(o.access)
 	if err != nil {
 		return err
 	}
-	restConfig.UserAgent = "kthena-certgen/" + version
-	raw, err := kube.NewRaw(restConfig, time.Now)
+	found.UserAgent = "kthena-certgen/" + version
+	raw, err := kube.NewRaw(found.Config, time.Now)
 	if err != nil {
 		return err
 	}
 	var dialer verify.Dialer = &kube.PodNetwork{}
-	if !kube.InPod(o.kubeconfig) {
-		if dialer, err = kube.NewPortForward(restConfig, raw); err != nil {
+	if !found.InPod {
+		if dialer, err = kube.NewPortForward(found.Config, raw); err != nil {
 			return err
 		}
 	}

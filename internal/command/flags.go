@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
@@ -24,9 +25,9 @@ const (
 
 // connection are the flags of commands that speak to the API server.
 type connection struct {
-	timeout    time.Duration
-	kubeconfig string
-	logFormat  string
+	timeout   time.Duration
+	access    kube.Access
+	logFormat string
 }
 
 func (o *connection) addFlags(fs *pflag.FlagSet) {
@@ -34,9 +35,14 @@ func (o *connection) addFlags(fs *pflag.FlagSet) {
 	o.addConnectionFlags(fs)
 }
 
-// addConnectionFlags adds the flags of a command that runs until it is ended.
+// addConnectionFlags adds the flags of a command that runs in pods, or until it is ended.
 func (o *connection) addConnectionFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account, else ~/.kube/config")
+	o.access.PodFirst = true
+	fs.StringVar(&o.access.Kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account, else ~/.kube/config")
+	o.addLogFlag(fs)
+}
+
+func (o *connection) addLogFlag(fs *pflag.FlagSet) {
 	fs.StringVar(&o.logFormat, "log-format", logText, "format of the log: text or json")
 }
 
@@ -63,14 +69,34 @@ func (o *connection) logger(w io.Writer) *slog.Logger {
 
 // connect makes a client for the API server that the flags lead to, and a logger to stderr.
 func (o *connection) connect(stderr io.Writer, version string) (*kube.Client, *slog.Logger, error) {
-	cfg, err := kube.Config(o.kubeconfig)
+	found, err := kube.Config(o.access)
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg.UserAgent = "kthena-certgen/" + version
+	found.UserAgent = "kthena-certgen/" + version
 	log := o.logger(stderr)
-	client, err := kube.New(cfg, log)
+	client, err := kube.New(found.Config, log)
 	return client, log, err
+}
+
+// addAccessFlags adds the flags that kubectl has for the way to the API server, by client-go's own.
+func addAccessFlags(fs *pflag.FlagSet, a *kube.Access) {
+	fs.StringVar(&a.Kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else ~/.kube/config, else the pod's service account")
+	names := clientcmd.RecommendedConfigOverrideFlags("")
+	for _, f := range []struct {
+		clientcmd.FlagInfo
+		description string
+		target      *string
+	}{
+		{names.CurrentContext, "context of the kubeconfig", &a.Overrides.CurrentContext},
+		{names.ContextOverrideFlags.ClusterName, "cluster of the kubeconfig, instead of the context's", &a.Overrides.Context.Cluster},
+		{names.ContextOverrideFlags.AuthInfoName, "user of the kubeconfig, instead of the context's", &a.Overrides.Context.AuthInfo},
+		{names.AuthOverrideFlags.Impersonate, "user to act as; yours needs the right to impersonate", &a.Overrides.AuthInfo.Impersonate},
+		{names.Timeout, "limit for a single request, such as 30s; 0 is none", &a.Overrides.Timeout},
+	} {
+		f.Description = f.description
+		f.BindStringFlag(fs, f.target)
+	}
 }
 
 // limit bounds ctx by the flag --timeout.

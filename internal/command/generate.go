@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -46,10 +47,10 @@ Who signs:
  - A CA elsewhere with --csr-only, which writes keys and certificate requests (tls.csr). Put each answer beside its key as
    tls.crt; then --import with --ca-cert completes the folder.
 
-Keys are readable by you alone. The folder must be empty or not there; --force replaces what generate has written
-before, and nothing else. Either everything is written or nothing; a run that is killed may leave a folder without
-secrets.yaml and values.yaml, and is repeated with --force. A folder that is there is filled in place, so it may be a mount point or the one
-that you work in.`,
+Keys are readable by you alone; on Windows that is up to the folder, so use one that only you have access to. The folder must
+be empty or not there; --force replaces what generate has written before, and nothing else. Either everything is written or
+nothing; a run that is killed may leave a folder without secrets.yaml and values.yaml, and is repeated with --force. A folder
+that is there is filled in place, so it may be a mount point or the one that you work in.`,
 		Example: `  kthena-certgen generate --namespace kthena-system --output-dir manual
   kubectl create namespace kthena-system
   kubectl apply --filename manual/secrets.yaml
@@ -192,6 +193,9 @@ Next:
 
 %s and the files tls.key hold private keys: keep them safe. Nobody renews these certificates: replace them before %s.
 `, file("secrets.yaml"), o.site.Namespace, file("values.yaml"), file("secrets.yaml"), first.UTC().Format(time.DateOnly))
+	if err == nil && runtime.GOOS == "windows" {
+		_, err = fmt.Fprintln(w, "Windows does not limit who may read them by the files themselves: keep the folder where you alone have access.")
+	}
 	return err
 }
 

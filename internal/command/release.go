@@ -39,7 +39,7 @@ It prints one line for each webhook configuration.`,
 	}
 	cmd.Flags().SortFlags = false
 	o.target.addFlags(cmd.Flags())
-	o.connection.addFlags(cmd.Flags())
+	o.addAccessFlags(cmd.Flags())
 	return cmd
 }
 

@@ -52,12 +52,13 @@ func Run(ctx context.Context, version string, args []string, stdout, stderr io.W
 func exitCode(err error) int {
 	var ran runError
 	var verdict *verdictError
+	var plan *refusedPlan
 	switch {
 	case err == nil:
 		return exitDone
 	case !errors.As(err, &ran):
 		return exitUsage
-	case bootstrap.Refused(err) != "":
+	case bootstrap.Refused(err) != "", errors.As(err, &plan):
 		return exitRefused
 	case errors.As(err, &verdict) && verdict.verdict == verify.VerdictExpiring:
 		return exitExpiring
@@ -85,7 +86,7 @@ also: 5 a certificate expires soon, 6 something is broken.`,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 	}
-	root.AddCommand(newBootstrapCommand(version), newControllerCommand(version), newVerifyCommand(version), newGenerateCommand(), newCABundleCommand(version), newReleaseCommand(version),
+	root.AddCommand(newBootstrapCommand(version), newControllerCommand(version), newVerifyCommand(version), newPlanCommand(version), newGenerateCommand(), newCABundleCommand(version), newReleaseCommand(version),
 		newVersionCommand(version))
 	return root
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
@@ -34,7 +33,6 @@ type verifyOptions struct {
 	warnWithin time.Duration
 	output     string
 	timeout    time.Duration
-	kubeconfig string
 }
 
 func newVerifyCommand(version string) *cobra.Command {
@@ -68,12 +66,12 @@ EndpointSlices, create Kthena's objects and, from outside the cluster, create po
 			if err := o.validate(); err != nil {
 				return err
 			}
-			cfg, err := kube.Config(o.kubeconfig)
+			found, err := kube.Config(o.access)
 			if err != nil {
 				return err
 			}
-			cfg.UserAgent = "kthena-certgen/" + version
-			if err := o.run(cmd.Context(), cfg, cmd.OutOrStdout()); err != nil {
+			found.UserAgent = "kthena-certgen/" + version
+			if err := o.run(cmd.Context(), found, cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil {
 				return runError{err}
 			}
 			return nil
@@ -89,7 +87,7 @@ func (o *verifyOptions) addFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.warnWithin, "warn-within", 0, "remaining life below which a certificate expires soon; 0 is 30 days, or a tenth of its life where that is shorter")
 	fs.StringVarP(&o.output, "output", "o", outputTable, "form of the report: table, json or yaml")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "limit for the whole run")
-	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account, else ~/.kube/config")
+	addAccessFlags(fs, &o.access)
 }
 
 // validate reports the first flag that is wrong, by its name and with what is allowed.
@@ -108,22 +106,25 @@ func (o *verifyOptions) validate() error {
 	return nil
 }
 
-func (o *verifyOptions) run(ctx context.Context, cfg *rest.Config, stdout io.Writer) error {
+func (o *verifyOptions) run(ctx context.Context, found kube.Target, stdout, stderr io.Writer) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("timed out after %s: %w", o.timeout, context.DeadlineExceeded))
 	defer cancel()
-	raw, err := kube.NewRaw(cfg, time.Now)
+	raw, err := kube.NewRaw(found.Config, time.Now)
 	if err != nil {
 		return err
 	}
+	if err := o.settle(ctx, found, raw, stderr); err != nil {
+		return o.explain(ctx, found.Host, err)
+	}
 	v := &verify.Verifier{API: raw, Release: o.release, Namespace: o.namespace, WarnWithin: o.warnWithin, Now: time.Now}
-	if kube.InPod(o.kubeconfig) {
+	if found.InPod {
 		v.Dialer = &kube.PodNetwork{}
-	} else if v.Dialer, err = kube.NewPortForward(cfg, raw); err != nil {
+	} else if v.Dialer, err = kube.NewPortForward(found.Config, raw); err != nil {
 		return err
 	}
 	report, err := v.Run(ctx)
 	if err != nil {
-		return o.explain(ctx, cfg.Host, err)
+		return o.explain(ctx, found.Host, err)
 	}
 	if err := o.print(stdout, report); err != nil {
 		return fmt.Errorf("printing the report: %w", err)

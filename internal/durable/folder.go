@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 )
 
@@ -29,6 +30,9 @@ func MkdirAll(dir string, mode fs.FileMode) (created bool, err error) {
 
 // SyncDir returns when the names of what is in the folder are on the disk, at once where the file system knows no such thing.
 func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // NTFS keeps a journal of names, and lets nobody flush a folder
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("opening folder: %w", err)

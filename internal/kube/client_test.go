@@ -188,7 +188,7 @@ func TestConfigFindsTheAPIServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("KUBECONFIG", tc.env)
 			t.Setenv("HOME", tc.home)
-			cfg, err := kube.Config(tc.flag)
+			cfg, err := kube.Config(kube.Access{Kubeconfig: tc.flag})
 			if tc.want != "" {
 				require.EqualError(t, err, tc.want)
 				return
@@ -197,4 +197,29 @@ func TestConfigFindsTheAPIServer(t *testing.T) {
 			assert.Equal(t, cluster.Config.Host, cfg.Host)
 		})
 	}
+}
+
+// Not parallel: it sets the environment.
+func TestWhatRunsInPodsTakesTheirAccountFirst(t *testing.T) {
+	home := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(home, ".kube"), 0o700))
+	content, err := os.ReadFile(cluster.Kubeconfig)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(home, ".kube", "config"), content, 0o600))
+	t.Setenv("KUBECONFIG", "")
+	t.Setenv("HOME", home)
+	t.Setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+	t.Setenv("KUBERNETES_SERVICE_PORT", "443")
+	person, err := kube.Config(kube.Access{})
+	require.NoError(t, err)
+	assert.Equal(t, cluster.Config.Host, person.Host)
+	assert.False(t, person.InPod)
+	assert.Equal(t, "default", person.Namespace)
+	// There is no account here, but it is asked for.
+	const token = "reading the pod's service account: open /var/run/secrets/kubernetes.io/serviceaccount/token: "
+	_, err = kube.Config(kube.Access{PodFirst: true})
+	require.ErrorContains(t, err, token)
+	t.Setenv("HOME", t.TempDir())
+	_, err = kube.Config(kube.Access{})
+	require.ErrorContains(t, err, token)
 }

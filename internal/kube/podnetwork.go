@@ -4,20 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"strconv"
-
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
-
-// InPod reports whether Config takes the pod's service account, when it is given the same kubeconfig.
-func InPod(kubeconfig string) bool {
-	// By the variables that rest.InClusterConfig looks at.
-	inCluster := os.Getenv("KUBERNETES_SERVICE_HOST") != "" && os.Getenv("KUBERNETES_SERVICE_PORT") != ""
-	return inCluster && kubeconfig == "" && os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == ""
-}
 
 // PodNetwork connects to pods and Services directly, from a pod.
 type PodNetwork struct {

@@ -28,26 +28,3 @@ func TestAPodConnectsToEndpointsAndServicesByTheirAddress(t *testing.T) {
 	_, err = n.DialService(t.Context(), "None", port)
 	assert.ErrorIs(t, err, errors.ErrUnsupported, "a headless Service")
 }
-
-// Not parallel: it sets the environment.
-func TestAPodIsWhereNoKubeconfigIsNamedAndTheClusterIsInTheEnvironment(t *testing.T) {
-	for name, c := range map[string]struct {
-		flag, env, host, port string
-		want                  bool
-	}{
-		"a pod":                           {host: "10.0.0.1", port: "443", want: true},
-		"a machine with ~/.kube/config":   {},
-		"a machine with half a pod's":     {host: "10.0.0.1"},
-		"a pod with the flag":             {flag: "/config", host: "10.0.0.1", port: "443"},
-		"a pod with KUBECONFIG":           {env: "/config", host: "10.0.0.1", port: "443"},
-		"a machine with the flag":         {flag: "/config"},
-		"a machine with KUBECONFIG alone": {env: "/config"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Setenv("KUBECONFIG", c.env)
-			t.Setenv("KUBERNETES_SERVICE_HOST", c.host)
-			t.Setenv("KUBERNETES_SERVICE_PORT", c.port)
-			assert.Equal(t, c.want, kube.InPod(c.flag))
-		})
-	}
-}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -62,9 +63,8 @@ func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil && (once || !retriable(resp.StatusCode, time.Since(start))) {
 			return resp, nil
 		}
-		var unverified *tls.CertificateVerificationError
-		if once || errors.As(err, &unverified) {
-			return nil, err // of the latter: another server, or the wrong CA, and neither changes by waiting
+		if once || final(err) {
+			return nil, err
 		}
 		cause := err
 		pause := pauses.Step()
@@ -86,6 +86,14 @@ func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// final reports whether err does not change by waiting: it is another server or the wrong CA, or what the kubeconfig names to sign in
+// by has failed, which a person may have to do something about.
+func final(err error) bool {
+	var unverified *tls.CertificateVerificationError
+	// The error of client-go's exec plugins has no type.
+	return errors.As(err, &unverified) || err != nil && strings.Contains(err.Error(), "getting credentials: ")
 }
 
 func retriable(status int, elapsed time.Duration) bool {
@@ -127,7 +135,11 @@ func (r *Retry) attempt(req *http.Request) (*http.Response, error) {
 		resp.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	if err != nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		cause := context.Cause(ctx)
+		if by := (*proxyError)(nil); errors.As(err, &by) {
+			cause = &proxyError{by.by, cause}
+		}
+		return nil, cause
 	}
 	return resp, err
 }

@@ -1,0 +1,150 @@
+package chart
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/internal/probe"
+	"github.com/volcano-sh/kthena-certgen/internal/reader"
+	"github.com/volcano-sh/kthena-certgen/pkg/plan"
+)
+
+// planner asks for plans about an installation, and does what they say.
+type planner struct {
+	*reader.Reader
+	i *charttest.Installation
+}
+
+// ask prints the plan of a switch. For manual mode it is about what generate has written.
+func (p planner) ask(t *testing.T, to string) plan.Plan {
+	t.Helper()
+	command := "kthena-certgen plan --namespace " + p.i.Namespace + " --output json --to " + to
+	if to == charttest.Manual {
+		command += " --values manual/values.yaml --ca-cert manual/ca.crt"
+	}
+	var found plan.Plan
+	require.NoError(t, json.Unmarshal([]byte(p.Run(t, command+" 2>/dev/null || test $? = 3")), &found))
+	return found
+}
+
+// generate makes what manual mode needs.
+func (p planner) generate(t *testing.T) {
+	t.Helper()
+	subcharts := "registry,workload,networking"
+	if testing.Short() {
+		subcharts = "registry"
+	}
+	p.Run(t, "kthena-certgen generate --force --namespace "+p.i.Namespace+" --output-dir manual --subchart "+subcharts)
+}
+
+// What plan prints is run as it is, from each mode to each other, while objects are sent.
+func TestWhatPlanPrintsSwitchesWithoutAGap(t *testing.T) {
+	i := env.Prepare(t)
+	p := planner{reader.New(t, env), i}
+	p.generate(t)
+	p.Run(t, "kubectl apply --filename manual/secrets.yaml")
+	i.Install(t, inMode(charttest.Auto, 3))
+	from := charttest.Auto
+	for _, to := range []string{charttest.Auto, charttest.CertManager, charttest.Manual, charttest.Auto, charttest.Manual, charttest.Manual, charttest.CertManager, charttest.CertManager, charttest.Auto} {
+		found := p.ask(t, to)
+		require.Empty(t, found.Refused)
+		assert.Equal(t, []string{from, to}, []string{found.From, found.To})
+		if from == to {
+			assert.Empty(t, found.Steps)
+			continue
+		}
+		require.NotEmpty(t, found.Steps)
+		// Not measure, which wants all trust to be kept: the last step to manual mode trusts one CA alone.
+		objects := probe.Start(t.Context(), i.Targets(t), probeRate)
+		for _, s := range found.Steps {
+			p.Run(t, s.Command)
+		}
+		i.Settle(t)
+		r := objects.Stop()
+		charttest.AssertNoneFailed(t, r)
+		t.Logf("%s -> %s as planned: %s", from, to, charttest.Figures(r))
+		requireAdmission(t, i)
+		from = to
+	}
+}
+
+func TestPlanRefusesWhatCannotWork(t *testing.T) {
+	i := env.Prepare(t)
+	p := planner{reader.New(t, env), i}
+	i.Install(t, charttest.Merged(inMode(charttest.Auto, 1), only("registry")))
+	refused := func(t *testing.T, to, want string) {
+		t.Helper()
+		found := p.ask(t, to)
+		require.Len(t, found.Refused, 1)
+		assert.Contains(t, found.Refused[0], want)
+		assert.Empty(t, found.Steps)
+	}
+	secret := "Secret " + i.Namespace + "/registry-webhook-certs-manual"
+	p.generate(t)
+	refused(t, charttest.Manual, secret+" does not exist, and Service registry-webhook would serve from it: create it, or name another one by registry.controllerManager.webhook.tls.secretName")
+	p.Run(t, "kubectl apply --filename manual/secrets.yaml")
+	p.generate(t)
+	refused(t, charttest.Manual, secret+" cannot be used with the CA of manual/ca.crt: chain: no CA of the set has signed the certificate")
+	p.Run(t, "kubectl annotate --namespace "+i.Namespace+" secret registry-webhook-certs-manual cert-manager.io/certificate-name=x")
+	refused(t, charttest.Manual, secret+" is cert-manager's, which goes away with the switch")
+
+	issuer := "kthena-certgen plan --namespace " + i.Namespace + " --to cert-manager --values issuer.yaml 2>&1 || test $? = 3"
+	p.Write(t, "issuer.yaml", "{global: {certManager: {issuerRef: {kind: ClusterIssuer, name: missing}}}}")
+	assert.Contains(t, p.Run(t, issuer), "ClusterIssuer missing does not exist: create it, or change global.certManager.issuerRef")
+	p.Write(t, "issuer.yaml", "{global: {certManager: {issuerRef: {name: missing}}}}")
+	assert.Contains(t, p.Run(t, issuer), "Issuer missing does not exist")
+
+	// An injector of another version, where cert-manager's chart would label it.
+	old := map[string]string{"app.kubernetes.io/name": "cainjector", "app.kubernetes.io/component": "cainjector", "app.kubernetes.io/version": "v1.18.2"}
+	p.Run(t, "kubectl create deployment cainjector --image=x --replicas=0 --namespace "+i.Namespace)
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": old}})
+	require.NoError(t, err)
+	_, err = env.Client.AppsV1().Deployments(i.Namespace).Patch(t.Context(), "cainjector", types.MergePatchType, patch, metav1.PatchOptions{})
+	require.NoError(t, err)
+	refused(t, charttest.CertManager, "cert-manager is v1.18.2, whose CA injector replaces the bundle, so that calls to old pods fail: use 1.19 or later")
+	assert.Contains(t, p.Run(t, "kthena-certgen plan --namespace "+i.Namespace+" --to cert-manager 2>&1 || test $? = 3"),
+		"kthena-certgen: error: release kthena cannot be switched to cert-manager as things are: cert-manager is v1.18.2")
+
+	// As if there were no release, until the test wants to uninstall it.
+	p.Run(t, "kubectl label secrets --namespace "+i.Namespace+" --selector owner=helm --overwrite owner=nobody")
+	defer p.Run(t, "kubectl label secrets --namespace "+i.Namespace+" --selector owner=nobody --overwrite owner=helm")
+	found := p.ask(t, charttest.CertManager)
+	assert.True(t, slices.ContainsFunc(found.Refused, func(r string) bool {
+		return strings.Contains(r, "Helm knows no release kthena in namespace "+i.Namespace)
+	}))
+}
+
+// A key of the user's under the name that cert-manager writes to is kept first.
+func TestPlanKeepsAKeyThatCertManagerReplaces(t *testing.T) {
+	i := env.Prepare(t)
+	p := planner{reader.New(t, env), i}
+	name := "registry-webhook." + i.Namespace + ".svc"
+	ca := i.CreateOwnSecret(t, "registry-webhook-certs", name, name+".cluster.local")
+	i.Install(t, charttest.Merged(charttest.Merged(inMode(charttest.Manual, 1), only("registry")),
+		map[string]any{"global": map[string]any{"webhook": map[string]any{"caBundle": base64.StdEncoding.EncodeToString(ca)}}}))
+	key := func(name string) []byte {
+		s, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), name, metav1.GetOptions{})
+		require.NoError(t, err)
+		return s.Data[corev1.TLSPrivateKeyKey]
+	}
+	before := key("registry-webhook-certs")
+	begun := probe.Start(t.Context(), i.Targets(t), probeRate)
+	for _, s := range p.ask(t, charttest.CertManager).Steps {
+		p.Run(t, s.Command)
+	}
+	i.Settle(t)
+	charttest.AssertNoneFailed(t, begun.Stop())
+	assert.NotEqual(t, before, key("registry-webhook-certs"))
+	p.Run(t, "sed -i -e 's/name: registry-webhook-certs/name: copy/' -e '/resourceVersion:/d' -e '/uid:/d' registry-webhook-certs.yaml; kubectl create --filename registry-webhook-certs.yaml")
+	assert.Equal(t, before, key("copy"))
+}
