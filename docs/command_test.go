@@ -16,7 +16,7 @@ import (
 
 var (
 	// call matches the program's name and what follows it in a command line, with the lines that it goes on with.
-	call     = regexp.MustCompile(`(?:^|[\s($])kthena-certgen((?:[^|;&)\n\\]|\\\n)*)`)
+	call     = regexp.MustCompile(`(?m)(?:^|[(|;&])[ \t]*kthena-certgen((?: (?:[^|;&)\n\\]|\\\n)*)?)(?:$|[|;&)])`)
 	flagName = regexp.MustCompile(`(?:^|\s)(--?[a-z][a-z-]*)`)
 )
 

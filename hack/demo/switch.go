@@ -101,11 +101,8 @@ func (d *demo) prepareManual(ctx context.Context, dir string) (map[string]any, e
 			return nil, fmt.Errorf("creating secret %s/%s: %w", namespace, s.Name, err)
 		}
 	}
-	live, err := d.certgen(ctx, "ca-bundle", "--kubeconfig", d.cluster.Kubeconfig, "--namespace", namespace, "--release", release)
-	if err != nil {
-		return nil, err
-	}
-	own, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
+	trusted, err := d.certgen(ctx, "ca-bundle", "--kubeconfig", d.cluster.Kubeconfig, "--namespace", namespace, "--release", release,
+		"--add", filepath.Join(dir, "ca.crt"))
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +110,7 @@ func (d *demo) prepareManual(ctx context.Context, dir string) (map[string]any, e
 	if err != nil {
 		return nil, err
 	}
-	both := map[string]any{"global": map[string]any{"webhook": map[string]any{"caBundle": base64.StdEncoding.EncodeToString(append(live, own...))}}}
+	both := map[string]any{"global": map[string]any{"webhook": map[string]any{"caBundle": base64.StdEncoding.EncodeToString(trusted)}}}
 	return helm.Values(string(text), values("manual"), both)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,9 +114,11 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		"no time at all":           {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0"},
 		"no API server":            {nil, "this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file"},
 		"an unknown output":        {[]string{"--output=der"}, `--output "der" is unknown: use pem or base64`},
+		"no file to add":           {[]string{"--add=nowhere.crt"}, "--add: open nowhere.crt: no such file or directory"},
+		"a file without CAs":       {[]string{"--add=command_test.go"}, "--add: command_test.go holds no certificate that the API server would read: it has to be PEM"},
 	} {
 		for _, command := range []string{"ca-bundle", "release"} {
-			if command == "release" && name == "an unknown output" {
+			if command == "release" && slices.Contains([]string{"an unknown output", "no file to add", "a file without CAs"}, name) {
 				continue
 			}
 			t.Run(name+" of "+command, func(t *testing.T) {
@@ -170,7 +173,7 @@ func TestTheVerdictOfVerifyIsTheExitCode(t *testing.T) {
 		"all is well":                  {verify.Report{Verdict: verify.VerdictOK}, exitDone, ""},
 		"a certificate expires soon":   {verify.Report{Release: "r", Verdict: verify.VerdictExpiring}, exitExpiring, "a certificate of release r expires soon: see the findings"},
 		"something is broken":          {broken, exitBroken, "release r is broken: see the findings"},
-		"not everything could be seen": {verify.Report{Release: "r", Namespace: "ns", Verdict: verify.VerdictOK, MissingRights: []string{"get secrets a", "list b"}}, exitFailed, "verifying release r in namespace ns was not possible in full: these rights are missing, grant them to whom the kubeconfig or the pod names: get secrets a, list b"},
+		"not everything could be seen": {verify.Report{Release: "r", Namespace: "ns", Verdict: verify.VerdictIncomplete, MissingRights: []string{"get secrets a", "list b"}}, exitFailed, "verifying release r in namespace ns was not possible in full: these rights are missing, grant them to whom the kubeconfig or the pod names: get secrets a, list b"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := conclude(tc.report)

@@ -171,7 +171,7 @@ func conclude(r verify.Report) error {
 	switch {
 	case len(parts) == 0:
 		return nil
-	case r.Verdict == verify.VerdictOK:
+	case r.Verdict == verify.VerdictIncomplete:
 		return errors.New(parts[0])
 	}
 	return &verdictError{r.Verdict, strings.Join(parts, "; ")}

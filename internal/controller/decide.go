@@ -13,8 +13,8 @@ import (
 const (
 	patience     = 3 * time.Second
 	longPatience = time.Minute
-	// rollPatience is how long a roll takes at most, if nobody has changed the default of a Deployment's progressDeadlineSeconds.
-	rollPatience = 10 * time.Minute
+	// rollPatience is after how long it is told that a roll waits for another one to end.
+	rollPatience = 2 * time.Minute
 	// projection is how long the kubelet takes at most to bring a changed Secret into a volume of a pod that runs: it looks at a pod
 	// every 60 to 90 s. 94 s have been seen.
 	projection = 2 * time.Minute
@@ -164,11 +164,13 @@ func roll(cfg *Config, o *observation, m *memory, d *decision, stale int, now ti
 		}
 	case !cfg.Roll:
 		tell(patience, "it would be rolled, which the configuration forbids: restart it by kubectl rollout restart")
+	case o.deployment.Spec.Paused:
+		tell(longPatience, "it is paused, so it is not rolled: resume it by kubectl rollout resume")
 	case o.deployment.unsettled() != "":
 		tell(rollPatience, o.deployment.unsettled()+", so it is not rolled yet")
 	case o.busy != "":
 		// Only one Deployment is rolled at a time. The other one's changes wake this component, too.
-		tell(rollPatience, "it is not rolled before Deployment "+o.busy)
+		tell(rollPatience, "it is not rolled before the roll of Deployment "+o.busy+" has ended: see kubectl rollout status")
 	case now.Before(settled):
 		d.lookAgain(settled.Sub(now))
 	default:

@@ -138,7 +138,7 @@ func TestPodsAreNotRolledYet(t *testing.T) {
 		"while it progresses":                {func(s *scene) { s.o.deployment.Status.UpdatedReplicas = 2 }, "it is progressing"},
 		"while an old pod is still there":    {func(s *scene) { s.o.deployment.Status.Replicas = 4 }, "it is progressing"},
 		"while a pod is not available":       {func(s *scene) { s.o.deployment.Status.AvailableReplicas = 2 }, "not all of its pods are available"},
-		"while another Deployment is rolled": {func(s *scene) { s.o.busy = "other" }, "it is not rolled before Deployment other"},
+		"while another Deployment is rolled": {func(s *scene) { s.o.busy = "other" }, "it is not rolled before the roll of Deployment other has ended"},
 		"when the configuration forbids it":  {func(s *scene) { s.cfg.Roll = false }, "it would be rolled, which the configuration forbids"},
 		"when they were rolled to that certificate once": {func(s *scene) {
 			s.o.deployment.Spec.Template.Metadata.Annotations = map[string]string{annotationCertificate: gen.Fingerprint(s.current.Leaf)}
@@ -177,6 +177,17 @@ func TestADeploymentThatDoesNotExistIsFoundAndNotRolled(t *testing.T) {
 	}
 }
 
+func TestASecretThatIsHeldInDeletionIsToldAndNotRolledTo(t *testing.T) {
+	s := newScene(t)
+	s.renewed()
+	s.cert().terminating = true
+	d := s.after(settle)
+	assert.Empty(t, d.roll)
+	require.Equal(t, []verify.Code{verify.SecretTerminating}, codes(d))
+	assert.Equal(t, "Secret ns/certs: it is being deleted, and its finalizers hold it: a pod that starts waits for it to go: pods are not rolled to it", d.findings[0].message)
+	assert.Equal(t, []verify.Code{verify.SecretTerminating}, d.refused)
+}
+
 func TestThatARollWaitsForAnotherIsToldWhenThatTakesTooLong(t *testing.T) {
 	s := newScene(t)
 	s.renewed()
@@ -187,7 +198,7 @@ func TestThatARollWaitsForAnotherIsToldWhenThatTakesTooLong(t *testing.T) {
 		change()
 		d := s.after(settle)
 		require.Equal(t, []verify.Code{verify.Stale}, codes(d), title)
-		assert.Equal(t, 10*time.Minute, d.findings[0].after, title)
+		assert.Equal(t, 2*time.Minute, d.findings[0].after, title)
 	}
 }
 

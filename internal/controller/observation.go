@@ -26,8 +26,8 @@ type certificate struct {
 	name string
 	// uid is that of the Secret, for Events; empty where the Secret is not read.
 	uid string
-	// exists is whether there is a Secret with something in it.
-	exists bool
+	// exists is whether there is a Secret with something in it, terminating whether it is being deleted and finalizers hold it.
+	exists, terminating bool
 	// ours is whether auto mode may renew it.
 	ours bool
 	// stored is what gen.Check says of the Secret.
@@ -41,8 +41,8 @@ type certificate struct {
 type entry struct {
 	configuration, name string
 	cas                 []*x509.Certificate
-	// missing is whether the configuration, or an entry for the Service in it, does not exist.
-	missing bool
+	// gone is whether the configuration does not exist, missing whether it has no entry for the Service.
+	gone, missing bool
 }
 
 // pod is what one ready endpoint serves.
@@ -60,12 +60,17 @@ func (c *certificate) usable(mode string, now time.Time) (code verify.Code, why 
 	switch {
 	case !c.exists:
 		return verify.SecretMissing, "it does not exist"
+	case c.terminating:
+		return verify.SecretTerminating, "it is being deleted, and its finalizers hold it: a pod that starts waits for it to go"
 	case !c.stored.OK():
 		return verify.SecretInvalid, "its certificate cannot be used: " + c.stored.Faults[0].String()
 	case mode == verify.Auto && !c.ours:
 		return verify.SecretForeign, "kthena-certgen did not make it, and does not renew it"
 	}
 	for _, e := range c.entries {
+		if e.gone {
+			return verify.BundleMissing, "webhook configuration " + e.configuration + " does not exist"
+		}
 		if e.missing {
 			return verify.BundleMissing, "webhook configuration " + e.configuration + " has no entry for Service " + c.Service
 		}

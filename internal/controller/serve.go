@@ -196,6 +196,7 @@ func (c *Controller) observeCertificate(w *watched) (certificate, error) {
 	}
 	inspected := secret.Inspect(stored, c.want(w.Certificate), c.Now())
 	cert.exists, cert.uid, cert.ours, cert.stored = true, string(stored.UID), inspected.Ours, inspected.Report
+	cert.terminating = stored.DeletionTimestamp != nil && len(stored.Finalizers) > 0
 	for _, fingerprint := range secret.Retired(stored) {
 		cert.retired[fingerprint] = true
 	}
@@ -236,7 +237,7 @@ func (c configured) entries(service, namespace string) (found []entry) {
 		}
 	}
 	if len(found) == 0 {
-		return []entry{{configuration: c.name, missing: true}}
+		return []entry{{configuration: c.name, gone: c.object == nil, missing: true}}
 	}
 	return found
 }

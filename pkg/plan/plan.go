@@ -177,11 +177,11 @@ func (f *facts) toManual(set []string) []Step {
 	flags := " --namespace " + f.report.Namespace + f.releaseFlag()
 	ca := quote(f.wanted.CAFile)
 	steps := []Step{
-		{"Put the CAs that are trusted now and yours into one bundle: during the switch old pods serve the old certificates.", "kthena-certgen ca-bundle" + flags + " > both.crt"},
-		{"Add your own.", "cat " + ca + " >> both.crt"},
+		{"Let the API server trust your CA before a new pod needs it, and write a bundle of all that it trusts: during the switch old pods serve the old certificates.",
+			"kthena-certgen ca-bundle" + flags + " --add " + ca + " > both.crt"},
 	}
 	upgrade := "helm upgrade"
-	if f.helm.serverSide && f.owned("kthena-certgen") {
+	if f.helm.serverSide { // the step before has made them kthena-certgen's
 		steps = append(steps, Step{"Give up the bundles, which Helm 4 would not take from kthena-certgen.", "kthena-certgen release" + flags})
 	}
 	if f.helm.serverSide && f.ownedByOthers() {
@@ -204,11 +204,6 @@ func (f *facts) toManual(set []string) []Step {
 // upgrade is the command by which Helm brings the release to the values.
 func (f *facts) upgrade(command string, set []string) string {
 	return fmt.Sprintf("%s %s %s --namespace %s --wait \\\n  %s", command, f.report.Release, quote(f.wanted.Chart), f.report.Namespace, strings.Join(set, " \\\n  "))
-}
-
-// owned reports whether the manager owns a bundle.
-func (f *facts) owned(manager string) bool {
-	return slices.ContainsFunc(f.report.Webhooks, func(w verify.Webhook) bool { return slices.Contains(w.BundleManagers, manager) })
 }
 
 // ownedByOthers reports whether somebody else than Helm and kthena-certgen owns a bundle, who cannot give it up here.

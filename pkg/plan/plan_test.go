@@ -42,11 +42,11 @@ func TestHelm4HasItsOwnCommands(t *testing.T) {
 		want  []string
 	}{
 		"from auto to manual mode": {found(verify.Auto, verify.Manual, "kthena-certgen"), []string{
-			values, "kthena-certgen ca-bundle --namespace ns --release k > both.crt", "cat ca.crt >> both.crt", "kthena-certgen release --namespace ns --release k",
+			values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > both.crt", "kthena-certgen release --namespace ns --release k",
 			"helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + both, "helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + own,
 		}},
 		"from cert-manager to manual mode": {found(verify.CertManager, verify.Manual, "cert-manager-cainjector"), []string{
-			values, "kthena-certgen ca-bundle --namespace ns --release k > both.crt", "cat ca.crt >> both.crt",
+			values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > both.crt", "kthena-certgen release --namespace ns --release k",
 			"helm upgrade --force-conflicts k charts/kthena --namespace ns --wait" + set + "manual" + both,
 			"helm upgrade --force-conflicts k charts/kthena --namespace ns --wait" + set + "manual" + own,
 		}},

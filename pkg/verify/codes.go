@@ -37,6 +37,7 @@ const (
 	Unusable            Code = "unusable"
 	DeploymentMissing   Code = "deployment-missing"
 	SecretMissing       Code = "secret-missing"
+	SecretTerminating   Code = "secret-terminating"
 	SecretInvalid       Code = "secret-invalid"
 	SecretUntrusted     Code = "secret-untrusted"
 	CertificateNotReady Code = "certificate-not-ready"
@@ -66,7 +67,7 @@ type Description struct {
 
 // Codes describes every code, the gravest first.
 var Codes = []Description{
-	{BundleMissing, Broken, "A webhook entry has no caBundle, so the API server trusts no certificate of Kthena's.", "auto: restart the Deployment; cert-manager: restart its CA injector; manual: set global.webhook.caBundle"},
+	{BundleMissing, Broken, "A webhook entry has no caBundle, so the API server trusts no certificate of Kthena's.", "auto: the controller puts it back, or restart the Deployment; cert-manager: restart its CA injector; manual: set global.webhook.caBundle"},
 	{BundleMalformed, Broken, "A caBundle holds no certificate that can be read.", "as for bundle-missing"},
 	{BundleExpired, Broken, "Every CA of a caBundle has expired.", "as for bundle-missing"},
 	{ServiceMissing, Broken, "The Service that a webhook entry names does not exist.", "helm upgrade"},
@@ -81,15 +82,16 @@ var Codes = []Description{
 	{Unusable, Broken, "The certificate that is served cannot be used for another reason, which the finding gives.", "have it made anew, then restart the Deployment"},
 	{DeploymentMissing, Broken, "The Deployment of a component does not exist.", "helm upgrade"},
 	{SecretMissing, Broken, "The Secret that the pods get their certificate from does not exist: a pod that starts has none, or makes a new one.", "auto: restart the Deployment; cert-manager: look at the Certificate; manual: create it"},
+	{SecretTerminating, Broken, "The Secret is being deleted, and finalizers hold it: in auto mode no pod starts, in the others none does once it is gone.", "let those who have set the finalizers finish, or remove them"},
 	{SecretInvalid, Broken, "The certificate in the Secret cannot be used, for the reason that the finding gives.", "auto: restart the Deployment, which repairs it; cert-manager: delete the Secret, which issues it anew; manual: replace it"},
 	{SecretUntrusted, Broken, "The certificate in the Secret was signed by no CA of the caBundle: pods that start will not be trusted.", "manual: put its CA into global.webhook.caBundle; cert-manager: restart its CA injector"},
 	{CertificateNotReady, Broken, "cert-manager cannot issue a certificate.", "kubectl describe certificate"},
 	{CallFailed, Broken, "The API server could not call the webhook, or could not read its answer.", "look at the pod's log, at network policies and at the webhook's timeout"},
 	{NotEnforced, Broken, "The API server admitted an object that the webhook must refuse, and the entry ignores failures (failurePolicy Ignore).", "look at the pod's log"},
 	{KindMissing, Broken, "The API server lacks the kind that the webhook is for.", "install Kthena's CRDs"},
-	{ExpiresSoon, Expiring, "A certificate in use ends within --warn-within.", "auto: restart the Deployment; cert-manager: look at the Certificate, restart the Deployment; manual: replace it"},
+	{ExpiresSoon, Expiring, "A certificate in use ends within --warn-within.", "auto: delete the Secret, restart the Deployment; cert-manager: look at the Certificate, restart the Deployment; manual: replace it"},
 	{CAExpired, Notice, "A CA of a caBundle has expired while others are valid; it does no harm.", "nothing: auto mode drops it when it adds one"},
-	{BundleOdd, Notice, "A caBundle holds something that cannot be read beside certificates that can; the API server ignores it.", "nothing, or put the bundle in order"},
+	{BundleOdd, Notice, "A caBundle holds something that cannot be read beside certificates that can; the API server ignores it.", "nothing, or take out of the bundle what is no certificate: auto: kubectl edit; manual: set global.webhook.caBundle"},
 	{SecretForeign, Notice, "Auto mode uses a Secret that kthena-certgen did not make: it will not renew it.", "renew it yourself, or delete it and restart the Deployment"},
 	{Stale, Notice, "Pods serve another certificate than the Secret holds; it is still trusted.", "wait for the controller, or restart the Deployment"},
 	{NotRefused, Notice, "The webhook admitted an object that Kthena v1.0.0 refuses.", "nothing, if the version of Kthena is another one"},

@@ -115,6 +115,10 @@ func (v *Verifier) checkBundle(e *entry, bundle []byte) {
 	case expired == len(e.cas):
 		v.find(BundleExpired, e.object(), remedy, "every CA in its caBundle has expired, the last on %s", date(last(e.cas)))
 	default:
+		if v.report.Mode == Auto {
+			// Nothing is taken out by kthena-certgen that it may not have put in.
+			remedy = "kubectl edit " + strings.ToLower(e.Kind) + " " + e.Configuration
+		}
 		if len(unreadable) > 0 {
 			v.find(BundleOdd, e.object(), remedy, "its caBundle holds %d certificates that cannot be read beside %d that can", len(unreadable), len(e.cas))
 		}

@@ -105,7 +105,7 @@ func (v *Verifier) judgeStale(s *server) {
 	slices.Sort(certs)
 	roller := ""
 	if v.controller != "" {
-		roller = "; controller " + v.controller + " rolls them as soon as it may, and an Event on the Secret says why it does not"
+		roller = "; controller " + v.controller + " rolls them as soon as it may; where it may not, an Event on the Secret says why"
 	}
 	v.find(Stale, "Deployment "+v.Namespace+"/"+s.Deployment, v.restartRemedy(s.Deployment),
 		"%d of %d ready pods behind Service %s serve another certificate (%s) than Secret %s holds (%s), since they started before it changed: %s%s",
@@ -159,7 +159,11 @@ func (v *Verifier) judgeLife(s *server, entries []*entry) {
 	tell := func(object string, leaf *x509.Certificate, end time.Time) {
 		if key := leaf.SerialNumber.String(); !ends[key] && v.soon(leaf, end) {
 			ends[key] = true
-			v.find(ExpiresSoon, object, v.renewRemedy(s), "the certificate %s of Service %s stops being trusted on %s: %s are left", short(leaf), s.Name, date(end), left(end.Sub(v.now())))
+			remedy := v.renewRemedy(s)
+			if s.checked.Leaf != nil && leaf.Equal(s.checked.Leaf) {
+				remedy = v.replaceRemedy(s)
+			}
+			v.find(ExpiresSoon, object, remedy, "the certificate %s of Service %s stops being trusted on %s: %s are left", short(leaf), s.Name, date(end), left(end.Sub(v.now())))
 		}
 	}
 	for _, shown := range s.served {

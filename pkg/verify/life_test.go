@@ -137,7 +137,7 @@ func TestACertificateThatEndsSoonIsFoundOnce(t *testing.T) {
 	leaf := gen.Check(*r.serves, nil, now).Leaf
 	assert.Equal(t, []string{
 		"expires-soon: Secret ns/certs: the certificate " + short(leaf) + " of Service hook stops being trusted on 2027-01-05T00:30:00Z: 4 days are left; " +
-			"kubectl rollout restart --namespace ns deployment/server",
+			"kubectl delete secret --namespace ns certs && kubectl rollout restart --namespace ns deployment/server",
 		"clock-skew: this machine: its clock is 901h0m0s behind the API server's; set its clock by a time server, such as: timedatectl set-ntp true",
 	}, texts(report))
 

@@ -32,6 +32,10 @@ func (v *Verifier) upgradeRemedy() string {
 	return fmt.Sprintf("helm upgrade %s CHART --namespace %s --reuse-values", v.Release, v.Namespace)
 }
 
+func (v *Verifier) finalizersRemedy(secret string) string {
+	return fmt.Sprintf(`kubectl patch secret --namespace %s %s --type merge --patch '{"metadata":{"finalizers":null}}'`, v.Namespace, secret)
+}
+
 // trustRemedy puts the right CA into a caBundle.
 func (v *Verifier) trustRemedy(deployment string) string {
 	switch v.report.Mode {
@@ -75,4 +79,13 @@ func (v *Verifier) renewRemedy(s *server) string {
 		return v.certificateRemedy(name) + " && " + v.restartRemedy(s.Deployment)
 	}
 	return v.secretRemedy(s) + " && " + v.restartRemedy(s.Deployment)
+}
+
+// replaceRemedy replaces a certificate that is not due for renewal yet.
+func (v *Verifier) replaceRemedy(s *server) string {
+	if v.report.Mode == Auto && s.stored != nil && s.Secret.Origin == originCertgen {
+		// A start renews what is due; without the Secret it makes another one in any case.
+		return fmt.Sprintf("kubectl delete secret --namespace %s %s && %s", v.Namespace, s.Secret.Name, v.restartRemedy(s.Deployment))
+	}
+	return v.renewRemedy(s)
 }

@@ -22,9 +22,10 @@ type Verdict string
 
 // The verdicts.
 const (
-	VerdictOK       Verdict = "ok"
-	VerdictExpiring Verdict = "expiring"
-	VerdictBroken   Verdict = "broken"
+	VerdictOK         Verdict = "ok"
+	VerdictIncomplete Verdict = "incomplete" // nothing is wrong with what was seen, and rights were missing to see the rest
+	VerdictExpiring   Verdict = "expiring"
+	VerdictBroken     Verdict = "broken"
 )
 
 // Report is all that was found. Its JSON form is stable.
@@ -156,6 +157,9 @@ func (r *Report) finish() {
 	slices.Sort(r.MissingRights)
 	r.MissingRights = slices.Compact(r.MissingRights)
 	r.Verdict = VerdictOK
+	if len(r.MissingRights) > 0 {
+		r.Verdict = VerdictIncomplete
+	}
 	if len(r.Findings) == 0 {
 		return
 	}

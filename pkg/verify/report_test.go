@@ -41,6 +41,13 @@ func TestTheVerdictIsThatOfTheGravestFinding(t *testing.T) {
 		}
 		r.finish()
 		assert.Equal(t, want, r.Verdict, "%s", code)
+
+		r.MissingRights = []string{"get a"}
+		r.finish()
+		if want == VerdictOK {
+			want = VerdictIncomplete
+		}
+		assert.Equal(t, want, r.Verdict, "%s, and rights are missing", code)
 	}
 }
 
@@ -51,8 +58,10 @@ func TestTheTableSaysWhatTheReportComesTo(t *testing.T) {
 		report Report
 		want   string
 	}{
-		"when all is well":     {Report{Verdict: VerdictOK, Mode: Manual}, "mode manual: \x1b[32mok\x1b[0m: every certificate is trusted, and none expires soon\n"},
-		"when one ends soon":   {Report{Verdict: VerdictExpiring}, "mode -: \x1b[33mexpiring\x1b[0m: every certificate is trusted, and one expires soon\n"},
+		"when all is well":   {Report{Verdict: VerdictOK, Mode: Manual}, "mode manual: \x1b[32mok\x1b[0m: every certificate is trusted, and none expires soon\n"},
+		"when one ends soon": {Report{Verdict: VerdictExpiring}, "mode -: \x1b[33mexpiring\x1b[0m: every certificate is trusted, and one expires soon\n"},
+		"when rights are missing": {Report{Verdict: VerdictIncomplete, MissingRights: []string{"get a", "list b"}},
+			"mode -: \x1b[33mincomplete\x1b[0m: nothing is wrong with what could be seen; not all could be seen: get a, list b\n"},
 		"when something fails": {Report{Verdict: VerdictBroken}, "mode -: \x1b[31mbroken\x1b[0m\n"},
 		"of what is broken":    {Report{Findings: []Finding{{Code: NotTLS, Severity: Broken}}}, "\n\x1b[31mbroken\x1b[0m not-tls: "},
 		"of a router":          {Report{Servers: []Server{{Name: "kthena-router", NotAfter: &ends, Secret: Secret{Name: "s", Origin: "user"}}}}, "\n(router)  kthena-router  0      2026-11-24     s       user     -\n"},
@@ -62,7 +71,7 @@ func TestTheTableSaysWhatTheReportComesTo(t *testing.T) {
 			t.Parallel()
 			text := string(c.report.Table(true))
 			assert.Contains(t, text, c.want)
-			assert.NotContains(t, text, "not all could be seen")
+			assert.Equal(t, len(c.report.MissingRights) > 0, strings.Contains(text, "not all could be seen"))
 		})
 	}
 }

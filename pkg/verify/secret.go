@@ -109,6 +109,9 @@ func (v *Verifier) lookAtCertificate(ctx context.Context, s *server, stored bool
 		}
 	}
 	switch {
+	case stored && s.stored.Metadata.DeletionTimestamp != nil && len(s.stored.Metadata.Finalizers) > 0:
+		v.find(SecretTerminating, object, v.finalizersRemedy(s.Secret.Name), "it is being deleted since %s, and its finalizers %s hold it: a pod of %s that starts waits for it to go",
+			date(s.stored.Metadata.DeletionTimestamp.Time), strings.Join(s.stored.Metadata.Finalizers, ", "), s.Deployment)
 	case !stored:
 		v.find(SecretMissing, object, v.secretRemedy(s), "it does not exist, and the pods of %s get their certificate from it", s.Deployment)
 	case !s.checked.OK():

@@ -61,9 +61,10 @@ func (r Report) Table(colour bool) []byte {
 		fmt.Fprintf(&b, "\n%s %s: %s: %s\n  %s\n", paint(string(f.Severity), code), f.Code, f.Object, f.Message, f.Remedy)
 	}
 	summary := map[Verdict]string{
-		VerdictOK:       paint("ok", green) + ": every certificate is trusted, and none expires soon",
-		VerdictExpiring: paint("expiring", yellow) + ": every certificate is trusted, and one expires soon",
-		VerdictBroken:   paint("broken", red),
+		VerdictOK:         paint("ok", green) + ": every certificate is trusted, and none expires soon",
+		VerdictIncomplete: paint("incomplete", yellow) + ": nothing is wrong with what could be seen",
+		VerdictExpiring:   paint("expiring", yellow) + ": every certificate is trusted, and one expires soon",
+		VerdictBroken:     paint("broken", red),
 	}[r.Verdict]
 	if len(r.MissingRights) > 0 {
 		summary += "; not all could be seen: " + strings.Join(r.MissingRights, ", ")

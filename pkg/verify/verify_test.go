@@ -297,7 +297,23 @@ func TestManyStalePodsAreOneFinding(t *testing.T) {
 	report, err = r.verify(t)
 	require.NoError(t, err)
 	require.Len(t, report.Findings, 1)
-	assert.Contains(t, report.Findings[0].Message, "and 1 more; controller roller rolls them as soon as it may, and an Event on the Secret says why it does not")
+	assert.Contains(t, report.Findings[0].Message, "and 1 more; controller roller rolls them as soon as it may; where it may not, an Event on the Secret says why")
+}
+
+func TestASecretThatIsHeldInDeletionIsFound(t *testing.T) {
+	r, _ := newRelease(t)
+	meta := r.objects[secretPath].(map[string]any)["metadata"].(map[string]any)
+	meta["deletionTimestamp"] = "2026-11-24T00:00:00Z"
+	report, err := r.verify(t)
+	require.NoError(t, err)
+	assert.Empty(t, report.Findings, "without finalizers it is gone in a moment")
+	meta["finalizers"] = []string{"example.com/a", "example.com/b"}
+	report, err = r.verify(t)
+	require.NoError(t, err)
+	require.Len(t, report.Findings, 1)
+	assert.Equal(t, "secret-terminating: Secret ns/certs: it is being deleted since 2026-11-24T00:00:00Z, and its finalizers example.com/a, example.com/b hold it: "+
+		"a pod of server that starts waits for it to go; kubectl patch secret --namespace ns certs --type merge --patch '{\"metadata\":{\"finalizers\":null}}'", report.Findings[0].String())
+	assert.Equal(t, VerdictBroken, report.Verdict)
 }
 
 // fingerprintOf is the short form of that of a bundle's certificate.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -163,6 +165,28 @@ func TestCABundleIsTheUnionOfAllEntries(t *testing.T) {
 	code, stdout, stderr = s.asAdmin(t, "ca-bundle", "--output", "base64")
 	require.Equal(t, 0, code, stderr)
 	assert.Equal(t, base64.StdEncoding.EncodeToString([]byte(want))+"\n", stdout)
+
+	own := good(t, s).CA
+	file := filepath.Join(t.TempDir(), "own.crt")
+	require.NoError(t, os.WriteFile(file, own, 0o600))
+	code, stdout, stderr = s.asAdmin(t, "ca-bundle", "--add", file)
+	require.Equal(t, 0, code, stderr)
+	for _, ca := range [][]byte{one, two, own} {
+		assert.Contains(t, stdout, string(ca))
+	}
+	assert.Len(t, stdout, len(one)+len(two)+len(own))
+	m, err = client.MutatingWebhookConfigurations().Get(t.Context(), s.mutating, metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Contains(t, string(m.Webhooks[0].ClientConfig.CABundle), string(one), "what was trusted is trusted")
+	assert.Contains(t, string(m.Webhooks[0].ClientConfig.CABundle), string(own))
+	v = s.validatingConfiguration(t)
+	for _, w := range append(m.Webhooks[1:], admissionv1.MutatingWebhook{ClientConfig: v.Webhooks[0].ClientConfig}, admissionv1.MutatingWebhook{ClientConfig: v.Webhooks[1].ClientConfig}) {
+		assert.Contains(t, string(w.ClientConfig.CABundle), string(own))
+	}
+	code, again, stderr := s.asAdmin(t, "ca-bundle", "--add", file)
+	require.Equal(t, 0, code, stderr)
+	assert.Equal(t, stdout, again)
+	assert.Equal(t, v.ResourceVersion, s.validatingConfiguration(t).ResourceVersion, "what is trusted already is not written again")
 }
 
 func TestAReleaseThatIsNotThereIsNamed(t *testing.T) {
