@@ -21,7 +21,7 @@ kind: Certificate
 metadata:
   {{- include "kthena.metadata" (merge (dict "object" (print .certificate "-cert")) .) | nindent 2 }}
 spec:
-  secretName: {{ .secret | toYaml }}
+  secretName: {{ .secret | quote }}
   {{- with include "kthena.certmanager.secretTemplate" .ctx }}
   {{- . | nindent 2 }}
   {{- end }}
@@ -46,7 +46,7 @@ spec:
   issuerRef:
     group: {{ $issuer.group | default "cert-manager.io" }}
     kind: {{ $issuer.kind | default "Issuer" }}
-    name: {{ $issuer.name | toYaml }}
+    name: {{ $issuer.name | quote }}
 {{- end }}
 {{- end }}
 

@@ -19,7 +19,7 @@ CA certificates that the API server trusts in manual mode, PEM in base64. The AP
 base64 puts in without -w0. Takes: component.
 */}}
 {{- define "kthena.webhook.caBundle" -}}
-{{ .values.webhook.caBundle | default .ctx.Values.global.webhook.caBundle | replace "\r" "" | replace "\n" "" }}
+{{ .values.webhook.caBundle | default .ctx.Values.global.webhook.caBundle | nospace }}
 {{- end }}
 
 {{/*
@@ -34,7 +34,7 @@ admissionReviewVersions: [v1]
 clientConfig:
   service:
     name: {{ include "kthena.webhook.service" .ctx }}
-    namespace: {{ .ctx.Release.Namespace | toYaml }}
+    namespace: {{ .ctx.Release.Namespace | quote }}
     path: {{ .path }}
     port: 443
   {{- if eq .ctx.Values.global.certManagementMode "manual" }}
