@@ -29,29 +29,24 @@ It is JSON, because Helm takes ten times as long to read YAML. Takes: the root o
 
 {{/* The components that are installed, as JSON. Takes: the root of the umbrella chart. */}}
 {{- define "kthena.facts.components" -}}
-{{- $workload := "workload.serving.volcano.sh" }}
 {{- $components := list }}
 {{- if .Values.registry.enabled }}
-{{- $component := dict "deployment" "kthena-registry" "admits" "ModelBooster and AutoscalingPolicy" }}
-{{- $kinds := dict "group" $workload "resources" (list "modelboosters" "autoscalingpolicies") }}
-{{- $webhooks := dict "mutating" (list "kthena-registry-mutating-webhook") "validating" (list "kthena-registry-validating-webhook") }}
-{{- $_ := set $webhooks "service" "registry-webhook" }}
-{{- $at := dict "ctx" . "path" "registry.controllerManager" "values" .Values.registry.controllerManager }}
-{{- $components = append $components (include "kthena.facts.component" (dict "at" $at "component" $component "kinds" $kinds "webhooks" $webhooks) | fromJson) }}
+{{- $admits := dict "admits" "ModelBooster and AutoscalingPolicy" "webhooks" (list "mutating" "validating") }}
+{{- $kinds := dict "group" "workload.serving.volcano.sh" "resources" (list "modelboosters" "autoscalingpolicies") }}
+{{- $at := dict "ctx" .Subcharts.registry "path" "registry.controllerManager" "values" .Values.registry.controllerManager }}
+{{- $components = append $components (include "kthena.facts.component" (merge $at $admits (dict "kinds" $kinds)) | fromJson) }}
 {{- end }}
 {{- if .Values.workload.enabled }}
-{{- $component := dict "deployment" "kthena-workload" "admits" "ModelServing" }}
-{{- $kinds := dict "group" $workload "resources" (list "modelservings") }}
-{{- $webhooks := dict "service" "workload-webhook" "validating" (list "kthena-workload-validating-webhook") }}
-{{- $at := dict "ctx" . "path" "workload.controllerManager" "values" .Values.workload.controllerManager }}
-{{- $components = append $components (include "kthena.facts.component" (dict "at" $at "component" $component "kinds" $kinds "webhooks" $webhooks) | fromJson) }}
+{{- $admits := dict "admits" "ModelServing" "webhooks" (list "validating") }}
+{{- $kinds := dict "group" "workload.serving.volcano.sh" "resources" (list "modelservings") }}
+{{- $at := dict "ctx" .Subcharts.workload "path" "workload.controllerManager" "values" .Values.workload.controllerManager }}
+{{- $components = append $components (include "kthena.facts.component" (merge $at $admits (dict "kinds" $kinds)) | fromJson) }}
 {{- end }}
 {{- if and .Values.networking.enabled .Values.networking.kthenaRouter.enabled }}
-{{- $component := dict "deployment" "kthena-router" "admits" "ModelRoute and ModelServer" }}
+{{- $admits := dict "admits" "ModelRoute and ModelServer" "webhooks" (list "validating") }}
 {{- $kinds := dict "group" "networking.serving.volcano.sh" "resources" (list "modelroutes" "modelservers") }}
-{{- $webhooks := dict "service" "networking-webhook" "validating" (list "kthena-networking-validating-webhook") }}
-{{- $at := dict "ctx" . "path" "networking.kthenaRouter" "values" .Values.networking.kthenaRouter }}
-{{- $components = append $components (include "kthena.facts.component" (dict "at" $at "component" $component "kinds" $kinds "webhooks" $webhooks) | fromJson) }}
+{{- $at := dict "ctx" .Subcharts.networking "path" "networking.kthenaRouter" "values" .Values.networking.kthenaRouter }}
+{{- $components = append $components (include "kthena.facts.component" (merge $at $admits (dict "kinds" $kinds)) | fromJson) }}
 {{- end }}
 {{- toJson $components }}
 {{- end }}
@@ -67,24 +62,28 @@ One component, as JSON:
   path           where its values are
   caBundle       the CA bundle of its own, if any
   certificates   what it serves TLS with, see kthena.facts.certificate
-Takes: component (deployment, admits), kinds, webhooks (service, mutating, validating), at (ctx, path, values).
+Takes: ctx (the root of the subchart), path, values, admits, kinds, webhooks (the kinds of its webhook configurations).
 */}}
 {{- define "kthena.facts.component" -}}
-{{- $values := .at.values }}
+{{- $deployment := include "kthena.component.name" .ctx }}
 {{- $certificates := list }}
-{{- if $values.webhook.enabled }}
-{{- $names := include "kthena.dnsNames" (dict "ctx" .at.ctx "service" .webhooks.service) }}
-{{- $own := dict "at" .at "key" "webhook.tls" "secretName" $values.webhook.tls.secretName "port" "webhook" "dnsNames" $names }}
-{{- $certificates = append $certificates (include "kthena.facts.certificate" (merge $own .webhooks) | fromJson) }}
+{{- if .values.webhook.enabled }}
+{{- $service := include "kthena.webhook.service" .ctx }}
+{{- $certificate := dict "key" "webhook.tls.secretName" "secretName" .values.webhook.tls.secretName "service" $service "port" "webhook" }}
+{{- range .webhooks }}
+{{- $_ := set $certificate . (list (include "kthena.webhook.configuration" (dict "ctx" $.ctx "kind" .))) }}
 {{- end }}
-{{- if dig "tls" "enabled" false $values }}
-{{- $names := include "kthena.router.dnsNames" (dict "ctx" .at.ctx "name" .component.deployment "values" $values) }}
-{{- $own := dict "at" .at "key" "tls" "secretName" $values.tls.secretName "port" "http" "dnsNames" $names }}
-{{- $certificates = append $certificates (include "kthena.facts.certificate" (merge $own (dict "service" .component.deployment)) | fromJson) }}
+{{- $names := include "kthena.dnsNames" (dict "ctx" .ctx "service" $service) }}
+{{- $certificates = append $certificates (include "kthena.facts.certificate" (merge (dict "dnsNames" $names) $certificate .) | fromJson) }}
 {{- end }}
-{{- $account := include "kthena.serviceAccount.name" (dict "name" .component.deployment "values" $values) }}
-{{- $own := dict "account" $account "webhook" $values.webhook.enabled "caBundle" $values.webhook.caBundle "networkPolicy" $values.networkPolicy.enabled }}
-{{- merge $own (dict "path" .at.path "kinds" .kinds "certificates" $certificates) .component | toJson }}
+{{- if dig "tls" "enabled" false .values }}
+{{- $certificate := dict "key" "tls.secretName" "secretName" .values.tls.secretName "service" $deployment "port" "http" }}
+{{- $names := include "kthena.router.dnsNames" (dict "ctx" .ctx "name" $deployment "values" .values) }}
+{{- $certificates = append $certificates (include "kthena.facts.certificate" (merge (dict "dnsNames" $names) $certificate .) | fromJson) }}
+{{- end }}
+{{- $account := include "kthena.serviceAccount.name" (dict "name" $deployment "values" .values) }}
+{{- $own := dict "deployment" $deployment "account" $account "webhook" .values.webhook.enabled "networkPolicy" .values.networkPolicy.enabled }}
+{{- merge $own (dict "caBundle" .values.webhook.caBundle "certificates" $certificates) (pick . "path" "admits" "kinds") | toJson }}
 {{- end }}
 
 {{/*
@@ -94,9 +93,10 @@ One certificate, as JSON:
   secret                the Secret's real name
   dnsNames              a list of names
   mutating, validating  the webhook configurations that have to trust it, if any
-Takes: at (ctx, path), key (where the Secret's name is below the path), secretName, dnsNames (one a line), and the rest as it is.
+Takes: ctx, path (of the component), key (where the Secret's name is below that), dnsNames (one a line), and the rest as it is.
 */}}
 {{- define "kthena.facts.certificate" -}}
-{{- $secret := dict "path" (printf "%s.%s.secretName" .at.path .key) "secret" (include "kthena.secret" (dict "ctx" .at.ctx "secret" .secretName)) }}
-{{- merge (dict "dnsNames" (splitList "\n" .dnsNames)) $secret (pick . "service" "port" "secretName" "mutating" "validating") | toJson }}
+{{- $secret := include "kthena.secret" (dict "ctx" .ctx "secret" .secretName) }}
+{{- $own := dict "path" (print .path "." .key) "secret" $secret "dnsNames" (splitList "\n" .dnsNames) }}
+{{- merge $own (pick . "service" "port" "secretName" "mutating" "validating") | toJson }}
 {{- end }}

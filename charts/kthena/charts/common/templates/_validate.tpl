@@ -9,11 +9,18 @@ Stops the render at a combination of values that cannot work, with one line that
 {{- define "kthena.validate" -}}
 {{- $mode := .ctx.Values.global.certManagementMode }}
 {{- if eq $mode "manual" }}
-{{- if .values.webhook.enabled }}
+{{- if .ctx.Values.global.webhook.injectorAnnotations }}
+{{- if or .ctx.Values.global.webhook.caBundle .values.webhook.caBundle }}
+{{- fail "ERROR: global.webhook.injectorAnnotations and a caBundle are both set: leave one of them empty, since each would replace the other's CA" }}
+{{- end }}
+{{- else if .values.webhook.enabled }}
 {{- $path := ternary (print .path ".webhook.caBundle") "global.webhook.caBundle" (not (empty .values.webhook.caBundle)) }}
 {{- include "kthena.validate.caBundle" (dict "path" $path "caBundle" (include "kthena.webhook.caBundle" .)) }}
 {{- end }}
 {{- else }}
+{{- if .ctx.Values.global.webhook.injectorAnnotations }}
+{{- fail "ERROR: global.webhook.injectorAnnotations is for manual mode alone: remove it, or set global.certManagementMode to manual" }}
+{{- end }}
 {{- if .ctx.Values.global.webhook.caBundle }}
 {{- fail "ERROR: global.webhook.caBundle is for manual mode alone: remove it, or set global.certManagementMode to manual" }}
 {{- end }}
