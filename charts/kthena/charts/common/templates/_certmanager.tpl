@@ -29,7 +29,6 @@ spec:
   additionalOutputFormats:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  # The names alone by default: a common name could not hold more than 64 characters.
   {{- with $certManager.commonName }}
   commonName: {{ . | quote }}
   {{- end }}
@@ -37,6 +36,7 @@ spec:
   subject:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  # A common name could not hold a name of more than 64 characters.
   dnsNames:
     {{- toYaml .dnsNames | nindent 4 }}
   duration: {{ $certManager.duration }}
