@@ -129,7 +129,7 @@ golden: ## Write the golden files anew from what the code does now
 	@$(GO) test ./charts -update
 
 .PHONY: lint
-lint: ## Run golangci-lint and actionlint (builds them first: about five minutes once)
+lint: lint-chart ## Run golangci-lint, actionlint, yamlfmt and kube-score (builds them first: about five minutes once)
 	@$(TOOL) golangci-lint run ./...
 	@$(GO) tool -modfile=hack/actionlint/go.mod actionlint
 
@@ -138,6 +138,16 @@ vet-systems: ## Vet what is shipped for Windows and macOS there, its unit tests 
 	@# The other tests need a local cluster, which is for Linux and macOS.
 	@GOOS=darwin $(GO) vet ./cmd/... ./internal/command ./internal/durable ./internal/kube ./pkg/...
 	@GOOS=windows $(GO) vet ./cmd/... ./internal/command ./pkg/gen ./pkg/offline ./pkg/plan ./pkg/verify
+
+KUBE_SCORE := $(GO) tool -modfile=hack/chartlint/go.mod kube-score score --output-format ci --exit-one-on-warning --kubernetes-version v1.30
+
+.PHONY: lint-chart
+lint-chart: ## Run yamlfmt over the chart's values, and kube-score over what it renders with each file in its folder ci
+	@$(GO) tool -modfile=hack/chartlint/go.mod yamlfmt -lint -conf hack/chartlint/yamlfmt.yaml
+	@$(GO) run ./hack/render bin/rendered
+	@# On OpenShift the namespace chooses the numbers of users and groups, which kube-score wants to see above 10000.
+	@$(KUBE_SCORE) $$(grep -v '^#' hack/chartlint/kube-score.flags) $$(ls bin/rendered/*.yaml | grep -v openshift) >bin/rendered/kube-score \
+		|| { grep -Ev '^\[(OK|SKIPPED)\]' bin/rendered/kube-score; exit 1; }
 
 .PHONY: vulncheck
 vulncheck: ## Look for known vulnerabilities in what is linked (needs their database, which is online)
@@ -157,6 +167,7 @@ tidy: ## Tidy the Go modules
 	@$(GO) mod tidy
 	@for module in hack/controlplane/*/; do (cd $$module && $(GO) mod tidy) || exit 1; done
 	@cd hack/actionlint && $(GO) mod tidy
+	@cd hack/chartlint && $(GO) mod tidy
 	@cd hack/gremlins && $(GO) mod tidy
 	@cd hack/promtool && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy

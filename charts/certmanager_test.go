@@ -87,6 +87,34 @@ func TestAnIssuerOfTheUsersReplacesTheChain(t *testing.T) {
 	}
 }
 
+func TestWhatAnIssuerAsksForIsInTheCertificates(t *testing.T) {
+	objects := render(t, `{global: {certManagementMode: cert-manager, commonLabels: {team: llm}, certManager: {commonName: kthena.example.com,
+		subject: {organizations: [Example]}, usages: [server auth, client auth], additionalOutputFormats: [{type: CombinedPEM}],
+		secretTemplate: {labels: {copy: "true", team: pki}, annotations: {to: other}}, annotations: {fields: "[]"}}},
+		networking: {kthenaRouter: {tls: {enabled: true}}}}`)
+	template := map[string]any{"labels": map[string]any{"copy": "true", "team": "pki"}, "annotations": map[string]any{"to": "other"}}
+	for _, o := range objects {
+		if o.GetObjectKind().GroupVersionKind().Kind != "Certificate" {
+			assert.NotContains(t, o.GetAnnotations(), "fields", identity(o))
+			continue
+		}
+		assert.Equal(t, map[string]string{"fields": "[]"}, o.GetAnnotations(), identity(o))
+		got := spec(t, objects, "Certificate", o.GetName())
+		assert.Equal(t, template, got["secretTemplate"], identity(o))
+		if got["isCA"] == true {
+			assert.Equal(t, []any{"cert sign", "crl sign"}, got["usages"], "no issuer of the user's signs it")
+			continue
+		}
+		assert.Equal(t, "kthena.example.com", got["commonName"], identity(o))
+		assert.Equal(t, map[string]any{"organizations": []any{"Example"}}, got["subject"], identity(o))
+		assert.Equal(t, []any{"server auth", "client auth"}, got["usages"], identity(o))
+		assert.Equal(t, []any{map[string]any{"type": "CombinedPEM"}}, got["additionalOutputFormats"], identity(o))
+	}
+	for _, field := range []string{"commonName", "subject", "additionalOutputFormats", "secretTemplate"} {
+		assert.NotContains(t, spec(t, render(t, "{global: {certManagementMode: cert-manager}}"), "Certificate", "registry-webhook-cert"), field)
+	}
+}
+
 func TestCertManagerTellsTheAPIServerWhomToTrust(t *testing.T) {
 	objects := render(t, "{global: {certManagementMode: cert-manager}}")
 	got := map[string]string{}

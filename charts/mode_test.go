@@ -14,6 +14,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/volcano-sh/kthena-certgen/internal/helm"
 )
 
 const injectAnnotation = "cert-manager.io/inject-ca-from"
@@ -176,5 +178,33 @@ func TestAComponentCanHaveACABundleOfItsOwn(t *testing.T) {
 			}
 			assert.Equal(t, want, encode(e.webhook.ClientConfig.CABundle), e.webhook.Name)
 		}
+	}
+}
+
+// As OpenShift's service CA does it: it makes the Secret that a Service names, and puts its CA into webhook configurations.
+func TestAnInjectorTakesThePlaceOfTheCABundle(t *testing.T) {
+	objects := renderOptions(t, clusterValues(t)["openshift-service-ca"])
+	for _, o := range objects {
+		_, injected := o.GetAnnotations()["service.beta.openshift.io/inject-cabundle"]
+		assert.Equal(t, strings.HasSuffix(o.GetObjectKind().GroupVersionKind().Kind, "WebhookConfiguration"), injected, identity(o))
+	}
+	for _, e := range entries(objects) {
+		assert.Empty(t, e.webhook.ClientConfig.CABundle, "%s: each upgrade would take away what was injected", e.webhook.Name)
+		service := named[*corev1.Service](t, objects, e.webhook.ClientConfig.Service.Name)
+		secret := service.Annotations["service.beta.openshift.io/serving-cert-secret-name"]
+		mounted := slices.ContainsFunc(selected(t, objects, service).Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == secret })
+		assert.True(t, mounted, "%s is what the pods of %s mount", secret, service.Name)
+	}
+	for name, c := range map[string]struct{ values, want string }{
+		"in another mode": {"{global: {webhook: {injectorAnnotations: {a: b}}}}",
+			"ERROR: global.webhook.injectorAnnotations is for manual mode alone: remove it, or set global.certManagementMode to manual"},
+		"beside a CA bundle": {"{global: {certManagementMode: manual, webhook: {injectorAnnotations: {a: b}, caBundle: " + caBundle(t) + "}}}",
+			"ERROR: global.webhook.injectorAnnotations and a caBundle are both set: leave one of them empty, since each would replace the other's CA"},
+		"beside a CA bundle of a component's own": {"{global: {certManagementMode: manual, webhook: {injectorAnnotations: {a: b}}}, " +
+			"workload: {controllerManager: {webhook: {caBundle: " + caBundle(t) + "}}}}",
+			"ERROR: global.webhook.injectorAnnotations and a caBundle are both set: leave one of them empty, since each would replace the other's CA"},
+	} {
+		_, err := helm.Render(umbrella, options(t, c.values))
+		assert.Equal(t, c.want, refusal(err), name)
 	}
 }

@@ -19,6 +19,14 @@ import (
 // others are values that differ from the defaults and from those in testdata, by the key's last part.
 var others = map[string]any{
 	"caBundle":                  "other",
+	"additionalOutputFormats":   []any{map[string]any{"type": "DER"}},
+	"commonName":                "other",
+	"injectorAnnotations":       map[string]any{"other": "annotation"},
+	"linkerd.io/inject":         "enabled",
+	"serviceAnnotations":        map[string]any{"other": "annotation"},
+	"sidecar.istio.io/inject":   "true",
+	"subject":                   map[string]any{"organizations": []any{"other"}},
+	"usages":                    []any{"server auth"},
 	"annotations":               map[string]any{"other": "annotation"},
 	"behavior":                  map[string]any{"scaleUp": map[string]any{}},
 	"className":                 "other",

@@ -38,6 +38,19 @@ func TestHelmTestRunsVerify(t *testing.T) {
 			assert.False(t, selects(s.Spec.Selector, pod.ObjectMeta), s.Name)
 		}
 	})
+	t.Run("and has no proxy of a mesh beside it, unless it is told to", func(t *testing.T) {
+		pod := named[*corev1.Pod](t, render(t, "{}"), "kthena-verify")
+		assert.Equal(t, "false", pod.Labels["sidecar.istio.io/inject"])
+		assert.Equal(t, "disabled", pod.Annotations["linkerd.io/inject"])
+		pod = named[*corev1.Pod](t, render(t, `{global: {helmTest: {podLabels: {sidecar.istio.io/inject: "true"}, podAnnotations: {linkerd.io/inject: enabled}}}}`), "kthena-verify")
+		assert.Equal(t, "true", pod.Labels["sidecar.istio.io/inject"])
+		assert.Equal(t, "enabled", pod.Annotations["linkerd.io/inject"])
+	})
+	t.Run("where it is told to", func(t *testing.T) {
+		pod := named[*corev1.Pod](t, render(t, `{global: {helmTest: {nodeSelector: {a: b}, tolerations: [{operator: Exists}]}}}`), "kthena-verify")
+		assert.Equal(t, map[string]string{"a": "b"}, pod.Spec.NodeSelector)
+		assert.Equal(t, []corev1.Toleration{{Operator: corev1.TolerationOpExists}}, pod.Spec.Tolerations)
+	})
 	t.Run("but not where nothing serves TLS", func(t *testing.T) {
 		rendered, err := helm.Render(umbrella, options(t, webhooksOff))
 		require.NoError(t, err)

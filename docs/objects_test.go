@@ -57,7 +57,7 @@ func objectNames(t *testing.T) []string {
 		rendered, err := helm.Render(umbrella, o)
 		require.NoError(t, err)
 		for _, document := range rendered.Documents {
-			for _, match := range regexp.MustCompile(`(?m)^\s*(?:- )?(?:name|secretName): (\S+)$|--secret-name=(\S+)`).FindAllStringSubmatch(document.YAML, -1) {
+			for _, match := range regexp.MustCompile(`(?m)^\s*(?:- )?(?:name|secretName): "?([^"\s]+)"?$|--secret-name=(\S+)`).FindAllStringSubmatch(document.YAML, -1) {
 				names[match[1]+match[2]] = true
 			}
 		}

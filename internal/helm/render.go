@@ -4,9 +4,7 @@ package helm
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/action"
@@ -15,7 +13,6 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/lint"
 	"helm.sh/helm/v3/pkg/lint/support"
-	"helm.sh/helm/v3/pkg/releaseutil"
 )
 
 // RenderOptions say for which release and which cluster a chart is rendered.
@@ -156,14 +153,13 @@ func load(path string, dependencies []string) (*chart.Chart, error) {
 
 // documents splits a release's manifest, in which Helm has sorted the objects.
 func documents(manifest string) []Document {
-	const marker = "# Source: "
-	parts := releaseutil.SplitManifests(manifest)
-	keys := slices.Collect(maps.Keys(parts))
-	sort.Sort(releaseutil.BySplitManifestsOrder(keys))
-	docs := make([]Document, 0, len(keys))
-	for _, k := range keys {
-		first, rest, _ := strings.Cut(parts[k], "\n")
-		docs = append(docs, Document{Source: strings.TrimPrefix(first, marker), YAML: strings.TrimSpace(rest)})
+	// Helm writes this before each. Its own function splits by a regular expression, which takes a tenth of the time of a render.
+	const marker = "---\n# Source: "
+	var docs []Document
+	for part := range strings.SplitSeq("\n"+manifest, "\n"+marker) {
+		if source, content, ok := strings.Cut(part, "\n"); ok && source != "" {
+			docs = append(docs, Document{Source: source, YAML: strings.TrimSpace(content)})
+		}
 	}
 	return docs
 }

@@ -33,6 +33,26 @@ func TestTheUsersOwnIssuerSigns(t *testing.T) {
 	}
 }
 
+func TestWhatAnIssuerAsksForReachesTheCertificate(t *testing.T) {
+	i := env.Install(t, charttest.Merged(inMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"certManager": map[string]any{
+		"commonName":              "kthena.example.com",
+		"subject":                 map[string]any{"organizations": []any{"Example"}},
+		"usages":                  []any{"digital signature", "server auth", "client auth"},
+		"additionalOutputFormats": []any{map[string]any{"type": "CombinedPEM"}},
+		"secretTemplate":          map[string]any{"annotations": map[string]any{"contact": "pki"}},
+	}}}))
+	requireAdmission(t, i)
+	s, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), "registry-webhook-certs", metav1.GetOptions{})
+	require.NoError(t, err)
+	chain, _ := gen.ParseCertificates(s.Data[corev1.TLSCertKey])
+	require.NotEmpty(t, chain)
+	assert.Equal(t, "kthena.example.com", chain[0].Subject.CommonName)
+	assert.Equal(t, []string{"Example"}, chain[0].Subject.Organization)
+	assert.Equal(t, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, chain[0].ExtKeyUsage)
+	assert.NotEmpty(t, s.Data["tls-combined.pem"])
+	assert.Equal(t, "pki", s.Annotations["contact"])
+}
+
 func TestARenewedCertificateIsServedAfterARestart(t *testing.T) {
 	i := env.Install(t, inMode(charttest.CertManager, 3))
 	secrets := env.Client.CoreV1().Secrets(i.Namespace)

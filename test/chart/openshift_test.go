@@ -2,8 +2,6 @@ package chart
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/yaml"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 )
@@ -47,11 +44,7 @@ var restrictedV2 = []admissionv1.Validation{
 func TestTheValuesForOpenShiftPassRestrictedV2(t *testing.T) {
 	i := env.Prepare(t)
 	enforce(t, i.Namespace, restrictedV2)
-	content, err := os.ReadFile(filepath.Join(env.Chart(), "ci", "openshift-values.yaml"))
-	require.NoError(t, err)
-	var values map[string]any
-	require.NoError(t, yaml.UnmarshalStrict(content, &values))
-	i.Install(t, charttest.Merged(values, routerTLS))
+	i.Install(t, charttest.Merged(clusterValues(t, "openshift"), routerTLS))
 	i.RequireNoRestarts(t)
 	i.RequireAdmission(t, charttest.Entries)
 }

@@ -49,12 +49,12 @@ spec:
 {{- end }}
 
 {{/*
-The Secrets of each account's certificates, in auto mode and in the others, as YAML: accounts to lists of names, without those that have
-none. The controller has all. Takes: the root of the umbrella chart.
+The Secrets of each account's certificates, in auto mode and in the others, as JSON: accounts to lists of names, without those that have
+none. The controller has all. Takes: kthena.facts.
 */}}
 {{- define "kthena.policy.secrets" -}}
 {{- $accounts := dict }}
-{{- range $component := include "kthena.components" . | fromYamlArray }}
+{{- range $component := .components }}
 {{- range $certificate := .certificates }}
 {{- range $account := list $component.account "kthena-certgen" }}
 {{- $names := get $accounts $account | default list }}
@@ -62,5 +62,5 @@ none. The controller has all. Takes: the root of the umbrella chart.
 {{- end }}
 {{- end }}
 {{- end }}
-{{- toYaml $accounts }}
+{{- toJson $accounts }}
 {{- end }}

@@ -1,24 +1,18 @@
-{{/*
-Whether the controller is installed: "true" or nothing. It is not where no component serves TLS. Takes: the root of the umbrella chart.
-*/}}
-{{- define "kthena.controller.enabled" -}}
-{{- if and .Values.global.certgen.controller.enabled (include "kthena.certificates" . | fromYamlArray) }}true{{ end }}
-{{- end }}
-
-{{/* Path that the Secret of a certificate is mounted at. Takes: a certificate of kthena.components. */}}
+{{/* Path that the Secret of a certificate is mounted at. Takes: a certificate of kthena.facts. */}}
 {{- define "kthena.controller.certificateDir" -}}
 /etc/certs/{{ .secret }}
 {{- end }}
 
 {{/*
-The controller's configuration file: what it keeps in order, and how. Unknown keys are errors. Takes: the root of the umbrella chart.
+The controller's configuration file: what it keeps in order, and how. Unknown keys are errors. Takes: ctx, the root of the umbrella chart,
+and components, those of kthena.facts.
 */}}
 {{- define "kthena.controller.config" -}}
-{{- $certgen := .Values.global.certgen -}}
-{{- $auto := include "kthena.certgen.enabled" . -}}
-release: {{ .Release.Name | quote }}
-namespace: {{ .Release.Namespace | quote }}
-mode: {{ .Values.global.certManagementMode }}
+{{- $certgen := .ctx.Values.global.certgen -}}
+{{- $auto := include "kthena.certgen.enabled" .ctx -}}
+release: {{ .ctx.Release.Name | quote }}
+namespace: {{ .ctx.Release.Namespace | quote }}
+mode: {{ .ctx.Values.global.certManagementMode }}
 roll: {{ $certgen.controller.roll }}
 settle: {{ $certgen.controller.settle }}
 retireAfter: {{ $certgen.controller.retireAfter }}
@@ -31,17 +25,17 @@ privateKey:
   size: {{ $certgen.privateKey.size }}
 {{- end }}
 components:
-  {{- range include "kthena.components" . | fromYamlArray }}
+  {{- range .components }}
   {{- if .certificates }}
   - deployment: {{ .deployment }}
     labels:
       app.kubernetes.io/part-of: kthena
       app.kubernetes.io/component: {{ .deployment }}
-      app.kubernetes.io/instance: {{ $.Release.Name | quote }}
-      {{- with $.Values.global.commonLabels }}
+      app.kubernetes.io/instance: {{ $.ctx.Release.Name | quote }}
+      {{- with $.ctx.Values.global.commonLabels }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
-    {{- with $.Values.global.commonAnnotations }}
+    {{- with $.ctx.Values.global.commonAnnotations }}
     annotations:
       {{- toYaml . | nindent 6 }}
     {{- end }}

@@ -12,7 +12,7 @@ Secret that is not there yet. The server finds the same files in either. Takes: 
     sizeLimit: 1Mi
 {{- else }}
   secret:
-    secretName: {{ .secret | toYaml }}
+    secretName: {{ .secret | quote }}
     defaultMode: 0440
 {{- end }}
 {{- end }}

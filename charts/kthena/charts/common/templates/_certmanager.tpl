@@ -19,13 +19,24 @@ Takes: component and, beside it,
 apiVersion: cert-manager.io/v1
 kind: Certificate
 metadata:
-  {{- include "kthena.metadata" (merge (dict "object" (print .certificate "-cert")) .) | nindent 2 }}
+  {{- include "kthena.metadata" (merge (dict "object" (print .certificate "-cert") "annotations" $certManager.annotations) .) | nindent 2 }}
 spec:
-  secretName: {{ .secret | toYaml }}
+  secretName: {{ .secret | quote }}
   {{- with include "kthena.certmanager.secretTemplate" .ctx }}
   {{- . | nindent 2 }}
   {{- end }}
-  # The names alone: a common name could not hold more than 64 characters.
+  {{- with $certManager.additionalOutputFormats }}
+  additionalOutputFormats:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $certManager.commonName }}
+  commonName: {{ . | quote }}
+  {{- end }}
+  {{- with $certManager.subject }}
+  subject:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  # A common name could not hold a name of more than 64 characters.
   dnsNames:
     {{- toYaml .dnsNames | nindent 4 }}
   duration: {{ $certManager.duration }}
@@ -33,9 +44,7 @@ spec:
   renewBefore: {{ $certManager.renewBefore }}
   {{- end }}
   usages:
-    - digital signature
-    - key encipherment
-    - server auth
+    {{- toYaml $certManager.usages | nindent 4 }}
   privateKey:
     algorithm: {{ $certManager.privateKey.algorithm }}
     {{- with $certManager.privateKey.size }}
@@ -46,7 +55,7 @@ spec:
   issuerRef:
     group: {{ $issuer.group | default "cert-manager.io" }}
     kind: {{ $issuer.kind | default "Issuer" }}
-    name: {{ $issuer.name | toYaml }}
+    name: {{ $issuer.name | quote }}
 {{- end }}
 {{- end }}
 
@@ -62,7 +71,7 @@ spec:
 apiVersion: cert-manager.io/v1
 kind: Certificate
 metadata:
-  {{- include "kthena.metadata" (merge (dict "object" (print .certificate "-ca")) .) | nindent 2 }}
+  {{- include "kthena.metadata" (merge (dict "object" (print .certificate "-ca") "annotations" .ctx.Values.global.certManager.annotations) .) | nindent 2 }}
 spec:
   secretName: {{ .certificate }}-ca
   {{- with include "kthena.certmanager.secretTemplate" .ctx }}
@@ -101,14 +110,13 @@ spec:
 
 {{/* What cert-manager writes on a Secret besides the certificate. Takes: ctx. */}}
 {{- define "kthena.certmanager.secretTemplate" -}}
-{{- $common := dict }}
-{{- with .Values.global.commonLabels }}
-{{- $common = merge $common (dict "labels" .) }}
+{{- $template := dict }}
+{{- range $field, $common := dict "labels" .Values.global.commonLabels "annotations" .Values.global.commonAnnotations }}
+{{- with merge (dict) (get $.Values.global.certManager.secretTemplate $field | default dict) ($common | default dict) }}
+{{- $_ := set $template $field . }}
 {{- end }}
-{{- with .Values.global.commonAnnotations }}
-{{- $common = merge $common (dict "annotations" .) }}
 {{- end }}
-{{- with $common -}}
+{{- with $template -}}
 secretTemplate:
   {{- toYaml . | nindent 2 }}
 {{- end }}

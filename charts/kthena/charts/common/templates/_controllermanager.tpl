@@ -8,8 +8,7 @@ Deployment of a controller-manager. Takes: component and, beside it,
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  {{- $annotations := merge (include "kthena.controller.annotations" . | fromYaml) (.values.deploymentAnnotations | default dict) }}
-  {{- include "kthena.metadata" (merge (dict "annotations" $annotations) .) | nindent 2 }}
+  {{- include "kthena.deployment.metadata" . | nindent 2 }}
 spec:
   {{- include "kthena.deployment.settings" . | nindent 2 }}
   template:

@@ -6,16 +6,18 @@ Metadata of an object. Takes: component and, beside it if need be,
   labels       dict of labels, below those of every object
 */}}
 {{- define "kthena.metadata" -}}
-name: {{ .object | default .name | toYaml }}
+name: {{ .object | default .name | quote }}
 {{- if not .clusterWide }}
-namespace: {{ .ctx.Release.Namespace | toYaml }}
+namespace: {{ .ctx.Release.Namespace | quote }}
 {{- end }}
 labels:
   {{- include "kthena.labels" . | nindent 2 }}
+  {{- if .labels }}
   {{- $own := include "kthena.labels" . | fromYaml }}
   {{- range $key, $value := .labels }}
   {{- if not (hasKey $own $key) }}
-  {{- dict $key $value | toYaml | nindent 2 }}
+  {{ $key }}: {{ $value | quote }}
+  {{- end }}
   {{- end }}
   {{- end }}
 {{- with merge (dict) (.annotations | default dict) (.ctx.Values.global.commonAnnotations | default dict) }}
@@ -27,7 +29,7 @@ annotations:
 {{/* Labels that select the component's pods; a Deployment cannot change them. Takes: component. */}}
 {{- define "kthena.selectorLabels" -}}
 app.kubernetes.io/name: kthena
-app.kubernetes.io/instance: {{ .ctx.Release.Name | toYaml }}
+app.kubernetes.io/instance: {{ .ctx.Release.Name | quote }}
 app.kubernetes.io/component: {{ .name }}
 {{- end }}
 
@@ -48,9 +50,15 @@ Labels of a pod: the user's, and above them those that select it. The chart's ve
 does not replace pods in which nothing else changes. Takes: component.
 */}}
 {{- define "kthena.podLabels" -}}
-{{- $own := dict "app.kubernetes.io/version" .ctx.Chart.AppVersion "app.kubernetes.io/part-of" "kthena" }}
-{{- $common := .ctx.Values.global.commonLabels | default dict }}
-{{- toYaml (merge (include "kthena.selectorLabels" . | fromYaml) $own (.values.podLabels | default dict) $common) }}
+{{- include "kthena.selectorLabels" . }}
+app.kubernetes.io/version: {{ .ctx.Chart.AppVersion }}
+app.kubernetes.io/part-of: kthena
+{{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/version" "app.kubernetes.io/part-of" }}
+{{- range $key, $value := merge (dict) (.values.podLabels | default dict) (.ctx.Values.global.commonLabels | default dict) }}
+{{- if not (has $key $own) }}
+{{ $key }}: {{ $value | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/*

@@ -5,7 +5,7 @@ Names that more than one object has to agree on. A define takes one of two thing
   component  a dict of ctx, name (of the Deployment, such as kthena-registry) and values (the part of the subchart's values
              that describes it)
 
-Names are written by `toYaml`, which quotes those that YAML would take for a number, such as 123.
+Names that users give are written by `quote`, since YAML takes some for numbers, such as 123 and 1e3.
 */}}
 
 {{/* Name of the subchart's Deployment and of most that belongs to it. Takes: ctx. */}}
@@ -30,7 +30,7 @@ kthena-{{ .ctx.Chart.Name }}-{{ .kind }}-webhook
 
 {{/* Name of the component's ServiceAccount. Takes: component. */}}
 {{- define "kthena.serviceAccount.name" -}}
-{{ dig "serviceAccount" "name" "" (.values | default dict) | default .name | toYaml }}
+{{ dig "serviceAccount" "name" "" (.values | default dict) | default .name }}
 {{- end }}
 
 {{/*

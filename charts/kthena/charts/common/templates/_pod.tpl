@@ -27,7 +27,7 @@ The part of a pod's spec that is the same for all components. `podSpec` comes la
 sees to that. Takes: component.
 */}}
 {{- define "kthena.pod.settings" -}}
-serviceAccountName: {{ include "kthena.serviceAccount.name" . }}
+serviceAccountName: {{ include "kthena.serviceAccount.name" . | quote }}
 securityContext:
   {{- include "kthena.pod.securityContext" . | nindent 2 }}
 {{- with .ctx.Values.global.imagePullSecrets }}
@@ -35,7 +35,7 @@ imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ toYaml . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector:

@@ -24,6 +24,6 @@ roleRef:
   name: {{ .name }}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "kthena.serviceAccount.name" . }}
-    namespace: {{ .ctx.Release.Namespace | toYaml }}
+    name: {{ include "kthena.serviceAccount.name" . | quote }}
+    namespace: {{ .ctx.Release.Namespace | quote }}
 {{- end }}

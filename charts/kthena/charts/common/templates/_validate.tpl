@@ -9,11 +9,18 @@ Stops the render at a combination of values that cannot work, with one line that
 {{- define "kthena.validate" -}}
 {{- $mode := .ctx.Values.global.certManagementMode }}
 {{- if eq $mode "manual" }}
-{{- if .values.webhook.enabled }}
+{{- if .ctx.Values.global.webhook.injectorAnnotations }}
+{{- if or .ctx.Values.global.webhook.caBundle .values.webhook.caBundle }}
+{{- fail "ERROR: global.webhook.injectorAnnotations and a caBundle are both set: leave one of them empty, since each would replace the other's CA" }}
+{{- end }}
+{{- else if .values.webhook.enabled }}
 {{- $path := ternary (print .path ".webhook.caBundle") "global.webhook.caBundle" (not (empty .values.webhook.caBundle)) }}
 {{- include "kthena.validate.caBundle" (dict "path" $path "caBundle" (include "kthena.webhook.caBundle" .)) }}
 {{- end }}
 {{- else }}
+{{- if .ctx.Values.global.webhook.injectorAnnotations }}
+{{- fail "ERROR: global.webhook.injectorAnnotations is for manual mode alone: remove it, or set global.certManagementMode to manual" }}
+{{- end }}
 {{- if .ctx.Values.global.webhook.caBundle }}
 {{- fail "ERROR: global.webhook.caBundle is for manual mode alone: remove it, or set global.certManagementMode to manual" }}
 {{- end }}
@@ -26,38 +33,6 @@ Stops the render at a combination of values that cannot work, with one line that
 {{- end }}
 {{- include "kthena.validate.moved" . }}
 {{- include "kthena.validate.pod" . }}
-{{- end }}
-
-{{/*
-Stops the render when a CA bundle is missing or when the API server would find no certificate in it. It reads blocks whose lines
-BEGIN and END stand at the beginning of a line with nothing but white space behind, without headers, and passes over everything else.
-Of what a block holds the beginning is looked at: a certificate is a sequence (byte 0x30, a zero) that begins with a sequence; in the
-regular expression, U+FFFD stands for a byte that is no UTF-8, such as those that say how long a length is. Takes: path, caBundle.
-*/}}
-{{- define "kthena.validate.caBundle" -}}
-{{- $hint := "set it to the output of: base64 -w0 ca.crt" }}
-{{- if not .caBundle }}
-{{- fail (printf "ERROR: %s is required when global.certManagementMode is manual: %s" .path $hint) }}
-{{- end }}
-{{- if or (not (regexMatch "^[A-Za-z0-9+/]+={0,2}$" .caBundle)) (mod (len .caBundle) 4) }}
-{{- fail (printf "ERROR: %s is not base64: %s" .path $hint) }}
-{{- end }}
-{{- $pem := b64dec .caBundle }}
-{{- if contains "PRIVATE KEY-----" $pem }}
-{{- fail (printf "ERROR: %s holds a private key, which must stay secret: put in the CA certificate alone and replace the key" .path) }}
-{{- end }}
-{{- $found := false }}
-{{- range regexFindAll "(?m)^-----BEGIN CERTIFICATE-----[ \\t\\r]*$[A-Za-z0-9+/=\\s]+\\n-----END CERTIFICATE-----[ \\t\\r]*$" $pem -1 }}
-{{- if regexMatch "(?s)^0(.|\\x{fffd}.|\\x{fffd}..)0" (regexReplaceAll "-----[A-Z ]+-----|\\s" . "" | b64dec) }}
-{{- $found = true }}
-{{- end }}
-{{- end }}
-{{- if and (not $found) (contains "-----BEGIN" $pem) }}
-{{- fail (printf "ERROR: %s holds no certificate that the API server would read, such as when its BEGIN line is indented or has a byte order mark before it: %s" .path $hint) }}
-{{- end }}
-{{- if not $found }}
-{{- fail (printf "ERROR: %s is not PEM: %s" .path $hint) }}
-{{- end }}
 {{- end }}
 
 {{/*

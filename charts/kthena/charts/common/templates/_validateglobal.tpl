@@ -41,3 +41,39 @@
 {{- end }}
 {{- int64 $seconds }}
 {{- end }}
+
+{{/*
+Stops the render at a key that is nearly one of the chart's own and so may be meant for it. Others pass: a chart that has this one as a dependency, Rancher
+and Fleet keep values of theirs in the same place. Takes: global.
+*/}}
+{{- define "kthena.validate.globalKeys" -}}
+{{- $own := list "admissionPolicies" "certManagementMode" "certManager" "certgen" "clusterDomain" "commonAnnotations" "commonLabels" "extraObjects" "helmTest" }}
+{{- $own = concat $own (list "imagePullSecrets" "imageRegistry" "openshift" "rbac" "requireCRDs" "webhook") }}
+{{- $spellings := dict }}
+{{- range $key := keys . | sortAlpha }}
+{{- if not (has $key $own) }}
+{{- if not $spellings }}
+{{- range $known := $own }}
+{{- range include "kthena.spellings" $known | splitList " " }}
+{{- $_ := set $spellings . $known }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range include "kthena.spellings" $key | splitList " " }}
+{{- with get $spellings . }}
+{{- fail (printf "ERROR: global.%s is no value of this chart: use global.%s; keys that are not so close to it may be another chart's" $key .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+A word and all that is left of it without one letter, in lower case, with spaces between them. Two words that share one of these differ by a
+letter that is missing, that is another, or that has changed places. Takes: the word.
+*/}}
+{{- define "kthena.spellings" -}}
+{{- $word := lower . -}}
+{{ $word }}
+{{- range $i := until (len $word) }} {{ substr 0 $i $word }}{{ substr (add1 $i | int) (len $word) $word }}{{ end }}
+{{- end }}
