@@ -24,6 +24,17 @@ demo: build ## Install the chart on a local API server, show every webhook at wo
 	@$(GO) run ./hack/controlplane servers controllers certmanager >/dev/null
 	@bin/demo $(if $(KEEP),--keep)
 
+# Runs a command on a terminal and draws what it shows. The command sees no other make above it, whose options it would follow.
+RECORD := MAKEFLAGS= MAKELEVEL= bin/terminal
+
+bin/terminal: $(wildcard hack/terminal/*)
+	@cd hack/terminal && $(GO) build -o ../../bin/terminal .
+
+.PHONY: demo-picture
+demo-picture: build bin/terminal ## Run the demo on a terminal, draw what it shows as docs/demo.svg, and write the same text into the README
+	@$(RECORD) -o docs/demo.svg -title "What a terminal shows during make demo" -- make demo
+	@$(GO) test -vet=off ./docs -update -run TestThePageHasTheTextOfItsPicture >/dev/null
+
 ##@ Develop
 
 .PHONY: build
@@ -42,6 +53,7 @@ test: controlplane build ## Run every test, on a real API server
 	@# Without -vet=off go test would look at all packages that are required once more, by other rules.
 	@# What has not changed is not tested again, as Go does, but for what needs the programs in bin: that is, every time.
 	@$(GO) test -short -vet=off -timeout 30m ./charts/... ./cmd/... ./docs/... ./hack/... ./internal/... ./pkg/...
+	@cd hack/terminal && $(GO) vet ./... && $(GO) test ./...
 	@# Many of these tests wait for something, so more of them than there are processors may run at once.
 	@$(GO) test -short -vet=off -count=1 -parallel 6 -timeout 30m ./test/...
 
@@ -170,6 +182,7 @@ tidy: ## Tidy the Go modules
 	@cd hack/chartlint && $(GO) mod tidy
 	@cd hack/gremlins && $(GO) mod tidy
 	@cd hack/promtool && $(GO) mod tidy
+	@cd hack/terminal && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy
 	@cd test/helm4 && $(GO) mod tidy
 
@@ -226,4 +239,4 @@ e2e-kind: ## Create a kind cluster, load the images into it and run e2e there (n
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

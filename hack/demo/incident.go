@@ -68,7 +68,7 @@ func (d *demo) leaveAlone(ctx context.Context, rows []*row) ([]*incident, error)
 	if err != nil {
 		return nil, err
 	}
-	d.print.done("served by every pod after %s, %d of %d requests failed", inSeconds(renewal.served), renewal.report.Failed, renewal.report.Sent)
+	d.print.done("all serve the new one after %s, %d of %d requests failed", inSeconds(renewal.served), renewal.report.Failed, renewal.report.Sent)
 	return []*incident{wipe, renewal}, nil
 }
 
@@ -175,9 +175,9 @@ func (d *demo) awaitRenewal(ctx context.Context, i *incident, before sets.Set[st
 	if err != nil {
 		return err
 	}
-	d.print.done("")
+	d.print.done("renewed")
 	begun := time.Now()
-	d.print.step("The controller rolls the pods to what it has renewed, one Deployment at a time")
+	d.print.step("The controller rolls the pods, one Deployment at a time")
 	err = await(ctx, 200*time.Millisecond, "every pod to serve the new certificate", func(ctx context.Context) (bool, error) {
 		now, err := d.look(ctx)
 		return err == nil && now.Len() >= before.Len() && now.Intersection(before).Len() == 0, err
