@@ -37,7 +37,7 @@ components:
     labels:
       app.kubernetes.io/part-of: kthena
       app.kubernetes.io/component: {{ .deployment }}
-      app.kubernetes.io/instance: {{ $.Release.Name | quote }}
+      {{ include "kthena.certgen.releaseLabel" . }}: {{ $.Release.Name | quote }}
       {{- with $.Values.global.commonLabels }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
