@@ -65,6 +65,16 @@ test-long: controlplane build ## Run every test with the numbers of make matrix,
 test-helm4: controlplane build ## Test the chart with Helm 4, which is a module of its own: applied on the server, from install to switches of modes
 	@cd test/helm4 && $(GO) vet ./... && $(GO) test -timeout 10m ./...
 
+.PHONY: test-gitops
+test-gitops: controlplane build ## Test the chart with the controllers of Flux and Argo CD, a module of its own, and print what requests met
+	@$(GO) run ./hack/controlplane flux argocd >/dev/null
+	@# The rows of the manual's table, what failed, and the verdict of each package.
+	@cd test/gitops && $(GO) vet ./... && $(GO) test -v -count=1 -timeout 15m ./... 2>&1 | awk ' \
+		/^FAIL/ || /^panic: / { failed = 1 } \
+		/^=== / || /^ *--- PASS/ || /^PASS$$/ || /no test files/ { next } \
+		{ sub(/^ +[a-z_]+\.go:[0-9]+: \|/, "|"); print; fflush() } \
+		END { exit failed }'
+
 .PHONY: test-skew
 test-skew: build ## Test on the oldest and on the newest API server that the chart takes (KUBERNETES=MINOR for one of them)
 	@$(GO) run ./hack/skew $(KUBERNETES)
@@ -185,6 +195,7 @@ tidy: ## Tidy the Go modules
 	@cd hack/terminal && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy
 	@cd test/helm4 && $(GO) mod tidy
+	@cd test/gitops && $(GO) mod tidy
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -44,7 +44,7 @@ func TestArgumentsOfCertgen(t *testing.T) {
 				"--timeout=2m",
 				"--label=app.kubernetes.io/part-of=kthena",
 				"--label=app.kubernetes.io/component="+deployment,
-				"--label=app.kubernetes.io/instance=kthena",
+				"--label=certgen.kthena.volcano.sh/release=kthena",
 			)
 			certgen := container(t, deployments(objects)[deployment].Spec.Template.Spec.InitContainers, "certgen")
 			assert.Equal(t, want, certgen.Args)

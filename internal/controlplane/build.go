@@ -103,25 +103,25 @@ func (g group) build(ctx context.Context, root, dir string, progress io.Writer) 
 			return err
 		}
 	}
-	if g.crds != "" {
-		if err := copyCRDs(ctx, module, g.crds, filepath.Join(unfinished, crdsDir)); err != nil {
+	for _, d := range g.crds {
+		if err := copyCRDs(ctx, module, d, filepath.Join(unfinished, crdsDir)); err != nil {
 			return err
 		}
 	}
 	return os.Rename(unfinished, dir)
 }
 
-// copyCRDs copies the definitions of the module named source, which the module in the folder module requires, to the new folder dir.
-func copyCRDs(ctx context.Context, module, source, dir string) error {
-	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", source)
+// copyCRDs copies definitions of a module that the module in the folder module requires to the folder dir.
+func copyCRDs(ctx context.Context, module string, source definitions, dir string) error {
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", source.module)
 	list.Dir, list.Env = module, environment()
 	found, err := list.Output()
 	if err != nil {
-		return fmt.Errorf("asking go for the folder of %s: %w", source, err)
+		return fmt.Errorf("asking go for the folder of %s: %w", source.module, err)
 	}
-	crds := filepath.Join(strings.TrimSpace(string(found)), "deploy", "crds")
+	crds := filepath.Join(strings.TrimSpace(string(found)), filepath.FromSlash(source.folder))
 	if err := os.CopyFS(dir, os.DirFS(crds)); err != nil {
-		return fmt.Errorf("copying the definitions of %s: %w", source, err)
+		return fmt.Errorf("copying the definitions of %s: %w", source.module, err)
 	}
 	return nil
 }

@@ -136,7 +136,7 @@ func TestEnsure(t *testing.T) {
 		root := repository(t)
 		write(t, filepath.Join(root, "tools/hello/kubernetes/deploy/crds/things.yaml"), "kind: CustomResourceDefinition\n")
 		defining := hello
-		defining.crds = "k8s.io/kubernetes"
+		defining.crds = []definitions{{"k8s.io/kubernetes", "deploy/crds"}}
 		dir, err := defining.ensure(t.Context(), io.Discard)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"crds", "hello"}, entries(t, dir))
@@ -148,7 +148,7 @@ func TestEnsure(t *testing.T) {
 	t.Run("a module without definitions is reported", func(t *testing.T) {
 		root := repository(t)
 		defining := hello
-		defining.crds = "k8s.io/kubernetes"
+		defining.crds = []definitions{{"k8s.io/kubernetes", "deploy/crds"}}
 		_, err := defining.ensure(t.Context(), io.Discard)
 		assert.EqualError(t, err, "building the control plane's hello: copying the definitions of k8s.io/kubernetes: "+
 			"stat .: no such file or directory")
@@ -163,7 +163,7 @@ func TestEnsure(t *testing.T) {
 	})
 	t.Run("an unknown group is refused", func(t *testing.T) {
 		_, err := Ensure(t.Context(), []string{"scheduler"}, io.Discard)
-		assert.EqualError(t, err, `there is no group "scheduler": it must be one of servers, controllers, certmanager, clients`)
+		assert.EqualError(t, err, `there is no group "scheduler": it must be one of servers, controllers, certmanager, clients, flux, argocd`)
 	})
 }
 

@@ -26,6 +26,11 @@ const (
 	CertManager = "certmanager"
 	// Clients are the command-line programs helm and kubectl.
 	Clients = "clients"
+	// Flux are Flux' programs source-controller and helm-controller, and the folder crds with the definitions of their kinds.
+	Flux = "flux"
+	// ArgoCD is the program argocd, Argo CD's application controller and repository server, and the folder crds with the
+	// definitions of their kinds.
+	ArgoCD = "argocd"
 )
 
 // assetsEnv names a folder with kube-apiserver and etcd that is used instead of building them: the variable that
@@ -39,10 +44,15 @@ type group struct {
 	programs map[string]string // file name to main package
 	// versioned is the module whose version the programs report as Kubernetes', if any.
 	versioned string
-	// crds is the module whose folder deploy/crds is copied beside the programs, if any.
-	crds     string
+	// crds are the folders of definitions that are copied beside the programs, if any.
+	crds     []definitions
 	override string // environment variable that names a folder to use instead, if any
+	// onDemand keeps the group from being built unless it is named.
+	onDemand bool
 }
+
+// definitions is the folder of a module that the group's module requires.
+type definitions struct{ module, folder string }
 
 var groups = []group{
 	{
@@ -65,7 +75,7 @@ var groups = []group{
 		name:     CertManager,
 		module:   "hack/controlplane/certmanager",
 		programs: map[string]string{"certmanager": "./certmanager"},
-		crds:     "github.com/cert-manager/cert-manager",
+		crds:     []definitions{{"github.com/cert-manager/cert-manager", "deploy/crds"}},
 	},
 	{
 		name:   Clients,
@@ -75,16 +85,38 @@ var groups = []group{
 			"kubectl": "./kubectl",
 		},
 	},
+	{
+		name:   Flux,
+		module: "hack/controlplane/flux",
+		programs: map[string]string{
+			"source-controller": "github.com/fluxcd/source-controller",
+			"helm-controller":   "github.com/fluxcd/helm-controller",
+		},
+		crds: []definitions{
+			{"github.com/fluxcd/source-controller", "config/crd/bases"},
+			{"github.com/fluxcd/helm-controller", "config/crd/bases"},
+		},
+		onDemand: true,
+	},
+	{
+		name:     ArgoCD,
+		module:   "hack/controlplane/argocd",
+		programs: map[string]string{"argocd": "./argocd"},
+		crds:     []definitions{{"github.com/argoproj/argo-cd/v3", "manifests/crds"}},
+		onDemand: true,
+	},
 }
 
 // crdsDir is the name of the folder of definitions in the folder of a group.
 const crdsDir = "crds"
 
-// Groups returns the names of all groups.
+// Groups returns the names of the groups that every test and the demo need.
 func Groups() []string {
 	var names []string
 	for _, g := range groups {
-		names = append(names, g.name)
+		if !g.onDemand {
+			names = append(names, g.name)
+		}
 	}
 	return names
 }
@@ -118,7 +150,11 @@ func Find(name string) (string, error) {
 func lookup(name string) (group, error) {
 	i := slices.IndexFunc(groups, func(g group) bool { return g.name == name })
 	if i < 0 {
-		return group{}, fmt.Errorf("there is no group %q: it must be one of %s", name, strings.Join(Groups(), ", "))
+		var names []string
+		for _, g := range groups {
+			names = append(names, g.name)
+		}
+		return group{}, fmt.Errorf("there is no group %q: it must be one of %s", name, strings.Join(names, ", "))
 	}
 	return groups[i], nil
 }
@@ -138,7 +174,7 @@ func (g group) overridden() (dir string, ok bool, err error) {
 // complete reports as an error what is missing in dir.
 func (g group) complete(dir string) error {
 	want := g.names()
-	if g.crds != "" {
+	if len(g.crds) > 0 {
 		want = append(want, crdsDir)
 	}
 	for _, name := range want {

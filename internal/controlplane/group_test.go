@@ -40,7 +40,7 @@ func TestFind(t *testing.T) {
 
 	t.Run("an unknown group is refused", func(t *testing.T) {
 		_, err := Find("scheduler")
-		assert.EqualError(t, err, `there is no group "scheduler": it must be one of servers, controllers, certmanager, clients`)
+		assert.EqualError(t, err, `there is no group "scheduler": it must be one of servers, controllers, certmanager, clients, flux, argocd`)
 	})
 
 	t.Run("a folder outside the repository is reported", func(t *testing.T) {
@@ -95,6 +95,9 @@ func TestDir(t *testing.T) {
 }
 
 func TestGroups(t *testing.T) {
+	t.Run("what few need is built only when it is named", func(t *testing.T) {
+		assert.Equal(t, []string{Servers, Controllers, CertManager, Clients}, Groups())
+	})
 	root, err := Root()
 	require.NoError(t, err)
 	for _, g := range groups {

@@ -35,8 +35,8 @@ func (g group) dir(root string) (string, error) {
 	for _, name := range g.names() {
 		fmt.Fprintf(h, "%q %q\n", name, g.programs[name])
 	}
-	if g.crds != "" {
-		fmt.Fprintf(h, "%q %q\n", crdsDir, g.crds)
+	for _, d := range g.crds {
+		fmt.Fprintf(h, "%q %q %q\n", crdsDir, d.module, d.folder)
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(filepath.Join(module, file))

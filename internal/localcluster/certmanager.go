@@ -50,7 +50,10 @@ func (c *Cluster) StartCertManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.startProgram("certmanager", filepath.Join(dir, "certmanager"), config); err != nil {
+	program := Program{
+		Name: "certmanager", Path: filepath.Join(dir, "certmanager"), Args: []string{"--kubeconfig=" + c.programKubeconfig("certmanager")},
+	}
+	if err := c.startProgram(program, config); err != nil {
 		return err
 	}
 	return c.issueCertificate(ctx)

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,34 +33,7 @@ func (c *Cluster) startControllers(program string) error {
 	if err != nil {
 		return err
 	}
-	return c.startProgram("controllers", program, config)
-}
-
-// startProgram starts a program that works on the cluster until it stops, as the user that config is for. The name is that of its log.
-func (c *Cluster) startProgram(name, program string, config *rest.Config) error {
-	kubeconfig := filepath.Join(c.Dir, name+".kubeconfig")
-	if err := writeKubeconfig(kubeconfig, config); err != nil {
-		return fmt.Errorf("writing the kubeconfig of %s: %w", name, err)
-	}
-	log, err := c.createLog(name)
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command(program, "--kubeconfig="+kubeconfig)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := c.reaper.start(cmd); err != nil {
-		return fmt.Errorf("starting %s: %w", name, err)
-	}
-	c.undo = append(c.undo, func() error {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			return fmt.Errorf("stopping %s: %w", name, err)
-		}
-		if err := cmd.Wait(); err != nil {
-			return fmt.Errorf("waiting for the end of %s: %w", name, err)
-		}
-		return c.reaper.forget(cmd.Process.Pid)
-	})
-	return nil
+	return c.startProgram(Program{Name: "controllers", Path: program, Args: []string{"--kubeconfig=" + c.programKubeconfig("controllers")}}, config)
 }
 
 // populate creates the node and waits for what every cluster has and tests rely on.

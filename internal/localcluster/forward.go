@@ -12,7 +12,7 @@ import (
 // pod is outside of the pods' network here, so one that calls other pods by their addresses has to reach them as a person would,
 // through the API server.
 func (c *Cluster) LetForward(ctx context.Context, namespace, serviceAccount string) error {
-	const name = "local-cluster-forwards-ports"
+	name := serviceAccount + "-forwards-ports-on-the-local-cluster"
 	_, err := c.Client.RbacV1().Roles(namespace).Create(ctx, &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods/portforward"}, Verbs: []string{"create"}}},

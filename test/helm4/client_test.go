@@ -68,6 +68,16 @@ func (c *client) upgrade(t *testing.T, dir string, values map[string]any, forceC
 	return err
 }
 
+// replace does what `helm upgrade --wait --force-replace` does.
+func (c *client) replace(t *testing.T, dir string, values map[string]any) error {
+	t.Helper()
+	upgrade := action.NewUpgrade(c.configuration(t))
+	upgrade.Namespace, upgrade.Timeout, upgrade.WaitStrategy = c.namespace, timeout, kube.StatusWatcherStrategy
+	upgrade.ResetValues, upgrade.ForceReplace = true, true
+	_, err := upgrade.RunWithContext(t.Context(), charttest.Release, load(t, dir), values)
+	return err
+}
+
 // uninstall does what `helm uninstall --wait` does.
 func (c *client) uninstall(t *testing.T) error {
 	t.Helper()

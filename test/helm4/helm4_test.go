@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -83,6 +84,15 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 			require.NoError(t, env.Client.CoreV1().Secrets(i.Namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, history))
 			helm.install(t, env.Chart(), auto, false)
 			charttest.AssertNoneFailed(t, p.Stop())
+		}},
+		{"what a replace takes away the controller puts back, with the same pods", func(t *testing.T) {
+			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			annotated := charttest.PerComponent(map[string]any{"deploymentAnnotations": map[string]any{"changed": "yes"}})
+			require.NoError(t, helm.replace(t, env.Chart(), charttest.Merged(auto, annotated)))
+			i.RequireAdmission(t, charttest.Entries)
+			r := p.Stop()
+			t.Logf("healed: %s: %q", charttest.Figures(r), r.Errors)
+			assert.LessOrEqual(t, r.LongestGap, 2*time.Second)
 		}},
 	} {
 		ok := t.Run(step.name, func(t *testing.T) {

@@ -31,7 +31,7 @@ components:
     labels:
       app.kubernetes.io/part-of: kthena
       app.kubernetes.io/component: {{ .deployment }}
-      app.kubernetes.io/instance: {{ $.ctx.Release.Name | quote }}
+      {{ include "kthena.certgen.releaseLabel" . }}: {{ $.ctx.Release.Name | quote }}
       {{- with $.ctx.Values.global.commonLabels }}
       {{- toYaml . | nindent 6 }}
       {{- end }}

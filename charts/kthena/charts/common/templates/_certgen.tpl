@@ -8,6 +8,14 @@ certgen.kthena.volcano.sh/webhooks
 {{- end }}
 
 {{/*
+Label of auto mode's Secrets with the release's name. It is not app.kubernetes.io/instance: an Argo CD that tracks by label, and prunes, deletes
+what carries that and is not rendered. Takes: nothing.
+*/}}
+{{- define "kthena.certgen.releaseLabel" -}}
+certgen.kthena.volcano.sh/release
+{{- end }}
+
+{{/*
 Item of initContainers that makes sure of a certificate in auto mode: it ensures the Secret, puts its CA into the webhook
 configurations and writes the files. Its settings are arguments, so that they are seen in the pod.
 Takes: component and, beside it,
@@ -43,7 +51,7 @@ Takes: component and, beside it,
     - --timeout={{ $certgen.timeout }}
     - --label=app.kubernetes.io/part-of=kthena
     - --label=app.kubernetes.io/component={{ .name }}
-    - --label=app.kubernetes.io/instance={{ .ctx.Release.Name }}
+    - --label={{ include "kthena.certgen.releaseLabel" . }}={{ .ctx.Release.Name }}
     {{- range $key, $value := .ctx.Values.global.commonLabels }}
     - {{ printf "--label=%s=%s" $key $value | quote }}
     {{- end }}

@@ -1,0 +1,146 @@
+package argocd
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/volcano-sh/kthena-certgen/internal/controlplane"
+	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
+	"github.com/volcano-sh/kthena-certgen/test/gitops/scenario"
+)
+
+const (
+	// deployer is how the manual calls what is tested here.
+	deployer = "Argo CD 3.2"
+	// namespace is that of Argo CD's own objects, as everywhere.
+	namespace = "argocd"
+	// settings is the ConfigMap with Argo CD's settings.
+	settings = "argocd-cm"
+)
+
+// Argo CD's ways to know the objects of an Application: by a label, which was the default before version 3.0, or by an annotation.
+const (
+	byLabel      = "label"
+	byAnnotation = "annotation"
+)
+
+var (
+	applications = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "applications"}
+	projects     = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "appprojects"}
+)
+
+// startArgoCD adds Argo CD to the cluster: the definitions of its kinds, its settings, the project default, and its programs, which must
+// have been built.
+func startArgoCD(t *testing.T) {
+	t.Helper()
+	dir, err := controlplane.Find(controlplane.ArgoCD)
+	require.NoError(t, err)
+	clients, err := controlplane.Find(controlplane.Clients)
+	require.NoError(t, err)
+	_, err = envtest.InstallCRDs(env.Config, envtest.CRDInstallOptions{Paths: []string{filepath.Join(dir, "crds")}, ErrorIfPathMissing: true})
+	require.NoError(t, err)
+	configure(t)
+	redis := miniredis.RunT(t)
+	repoServer, metrics := scenario.FreeAddress(t), scenario.FreeAddress(t)
+	scratch := filepath.Join(env.Dir, "argocd")
+	require.NoError(t, os.Mkdir(scratch, 0o700))
+	program := filepath.Join(dir, "argocd")
+	require.NoError(t, env.StartProgram(localcluster.Program{
+		Name: "argocd-repo-server", Path: program,
+		Args: []string{
+			"argocd-repo-server", "--disable-tls", "--redis=" + redis.Addr(), "--loglevel=warn",
+			"--address=" + host(t, repoServer), "--port=" + port(t, repoServer),
+			"--metrics-address=" + host(t, metrics), "--metrics-port=" + port(t, metrics),
+		},
+		Env: []string{
+			"PATH=" + clients + string(os.PathListSeparator) + os.Getenv("PATH"), "TMPDIR=" + scratch, "HOME=" + scratch,
+			"ARGOCD_ASK_PASS_SOCK=" + filepath.Join(scratch, "ask-pass"), "ARGOCD_GPG_ENABLED=false", "ARGOCD_PLUGINSOCKFILEPATH=" + scratch,
+			"ARGOCD_TLS_DATA_PATH=" + scratch, "ARGOCD_SSH_DATA_PATH=" + scratch,
+		},
+	}))
+	require.NoError(t, env.StartProgram(localcluster.Program{
+		Name: "argocd-application-controller", Path: program,
+		Args: []string{
+			"argocd-application-controller", "--namespace=" + namespace, "--redis=" + redis.Addr(),
+			"--repo-server=" + repoServer, "--repo-server-plaintext",
+			// It listens on every interface, whatever it is told; the port is any.
+			"--metrics-port=0", "--loglevel=warn",
+		},
+		// The cluster that an Application calls https://kubernetes.default.svc is that of KUBECONFIG.
+		Env: []string{"ARGOCD_FAKE_IN_CLUSTER=true", "ARGOCD_CONTROLLER_REPLICAS=1", "TMPDIR=" + scratch, "HOME=" + scratch},
+	}))
+}
+
+// configure makes what Argo CD's own installation brings besides programs.
+func configure(t *testing.T) {
+	t.Helper()
+	ctx, options := t.Context(), metav1.CreateOptions{}
+	_, err := env.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, options)
+	require.NoError(t, err)
+	meta := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Name: name, Labels: map[string]string{"app.kubernetes.io/part-of": "argocd"}}
+	}
+	_, err = env.Client.CoreV1().ConfigMaps(namespace).Create(ctx, &corev1.ConfigMap{ObjectMeta: meta(settings)}, options)
+	require.NoError(t, err)
+	secret := &corev1.Secret{ObjectMeta: meta("argocd-secret"), Data: map[string][]byte{"server.secretkey": []byte("any")}}
+	_, err = env.Client.CoreV1().Secrets(namespace).Create(ctx, secret, options)
+	require.NoError(t, err)
+	all := []any{map[string]any{"group": "*", "kind": "*"}}
+	project := scenario.Object(t, projects, "AppProject", namespace, "default", map[string]any{
+		"sourceRepos": []any{"*"}, "destinations": []any{map[string]any{"server": "*", "namespace": "*"}}, "clusterResourceWhitelist": all,
+	})
+	_, err = scenario.Dynamic(t, env).Resource(projects).Namespace(namespace).Create(ctx, project, options)
+	require.NoError(t, err)
+}
+
+// track makes Argo CD know the objects of its Applications in another way.
+func track(t *testing.T, method string) {
+	t.Helper()
+	client := env.Client.CoreV1().ConfigMaps(namespace)
+	c, err := client.Get(t.Context(), settings, metav1.GetOptions{})
+	require.NoError(t, err)
+	c.Data = map[string]string{"application.resourceTrackingMethod": method}
+	_, err = client.Update(t.Context(), c, metav1.UpdateOptions{})
+	require.NoError(t, err)
+}
+
+// commitChart makes a git repository that holds the chart where this one does, and returns its address.
+func commitChart(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "charts", "kthena"), os.DirFS(env.Chart())))
+	for _, args := range [][]string{
+		{"init", "--quiet", "--initial-branch=main"}, {"add", "."},
+		{"-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message=The chart"},
+	} {
+		cmd := exec.CommandContext(t.Context(), "git", args...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	return "file://" + dir
+}
+
+func host(t *testing.T, address string) string {
+	t.Helper()
+	host, _, err := net.SplitHostPort(address)
+	require.NoError(t, err)
+	return host
+}
+
+func port(t *testing.T, address string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	require.NoError(t, err)
+	return port
+}

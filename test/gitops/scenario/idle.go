@@ -1,0 +1,53 @@
+package scenario
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+)
+
+// fleeting are kinds that somebody writes all the time, whatever a deployer does.
+var fleeting = map[string]bool{"events": true, "leases": true}
+
+// Versions are the resourceVersions of everything in the release's namespace and of everything of the release outside of it, by
+// resource and name.
+func (r *Rig) Versions(t *testing.T) map[string]string {
+	t.Helper()
+	lists, err := discovery.ServerPreferredResources(r.Env.Client.Discovery())
+	require.NoError(t, err)
+	client := Dynamic(t, r.Env)
+	all := map[string]string{}
+	for _, list := range lists {
+		gv, err := schema.ParseGroupVersion(list.GroupVersion)
+		require.NoError(t, err)
+		for _, kind := range list.APIResources {
+			if fleeting[kind.Name] || !slices.Contains(kind.Verbs, "list") {
+				continue
+			}
+			options, namespace := metav1.ListOptions{}, r.Namespace
+			if !kind.Namespaced {
+				options.LabelSelector, namespace = "app.kubernetes.io/part-of=kthena", ""
+			}
+			objects, err := client.Resource(gv.WithResource(kind.Name)).Namespace(namespace).List(t.Context(), options)
+			require.NoError(t, err, kind.Name)
+			for _, o := range objects.Items {
+				all[kind.Name+"/"+o.GetName()] = o.GetResourceVersion()
+			}
+		}
+	}
+	require.NotEmpty(t, all)
+	return all
+}
+
+// Stands does something, and requires that nobody has written anything to the release meanwhile.
+func (r *Rig) Stands(t *testing.T, do func()) {
+	t.Helper()
+	before := r.Versions(t)
+	do()
+	assert.Equal(t, before, r.Versions(t), "nobody writes anything")
+}
