@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -51,6 +52,9 @@ func TestAReleaseAndANamespaceMayHaveNumbersForNames(t *testing.T) {
 	_, err := i.Helm.Install(t.Context(), release, env.Chart(), values, charttest.Wait)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, i.Helm.Uninstall(release, helm.ReleaseOptions{})) })
-	var log strings.Builder
-	assert.NoError(t, i.Helm.Test(release, &log, charttest.Wait), "%s", &log)
+	// The API server may not have learnt yet what it has just stored.
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		var log strings.Builder
+		assert.NoError(c, i.Helm.Test(release, &log, charttest.Wait), "%s", &log)
+	}, 30*time.Second, time.Second)
 }
