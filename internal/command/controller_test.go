@@ -86,11 +86,14 @@ func TestControllerRefusesBadInputInOneLine(t *testing.T) {
 		"a component of no name":          {replace: "kthena-registry\n", by: "''\n", want: `reading the configuration FILE: deployment "" is not a name` + hint},
 		"a component of no certificates":  {replace: "certificates:\n" + certificates, by: "certificates: []\n", want: "reading the configuration FILE: deployment kthena-registry has no certificates: name at least one, or leave it out" + hint},
 		"a certificate of no Secret":      {replace: "secret: certs", by: "secret: ''", want: `reading the configuration FILE: deployment kthena-registry: "" is not a name` + hint},
-		"a certificate of no port":        {replace: "port: webhook", by: "port: ''", want: "reading the configuration FILE: deployment kthena-registry: service registry-webhook has no port: give the name of one" + hint},
-		"a certificate of no DNS name":    {replace: "[registry-webhook.ns.svc]", by: "[]", want: "reading the configuration FILE: deployment kthena-registry: secret certs: "},
-		"no folder in manual mode":        {replace: "mode: auto", by: "mode: manual", want: "reading the configuration FILE: secret certs has no folder: say where it is mounted by --certificate-dir" + hint},
-		"no folder in cert-manager mode":  {replace: "mode: auto", by: "mode: cert-manager", args: []string{"--certificate-dir=others=/certs"}, want: "reading the configuration FILE: secret certs has no folder: say where it is mounted by --certificate-dir" + hint},
-		"what is manual mode's though":    {replace: "mode: auto", by: "mode: manual", args: []string{"--certificate-dir=certs=/certs"}, want: noAPIServer},
+		"a component that is there twice": {replace: certificates, by: certificates + "- deployment: kthena-registry\n  certificates:\n" + strings.Replace(certificates, "secret: certs", "secret: others", 1),
+			want: "reading the configuration FILE: deployment kthena-registry is there twice: name each once" + hint},
+		"a Secret of two certificates":   {replace: certificates, by: certificates + certificates, want: "reading the configuration FILE: secret certs is there twice: give each certificate its own" + hint},
+		"a certificate of no port":       {replace: "port: webhook", by: "port: ''", want: "reading the configuration FILE: deployment kthena-registry: service registry-webhook has no port: give the name of one" + hint},
+		"a certificate of no DNS name":   {replace: "[registry-webhook.ns.svc]", by: "[]", want: "reading the configuration FILE: deployment kthena-registry: secret certs: "},
+		"no folder in manual mode":       {replace: "mode: auto", by: "mode: manual", want: "reading the configuration FILE: secret certs has no folder: say where it is mounted by --certificate-dir" + hint},
+		"no folder in cert-manager mode": {replace: "mode: auto", by: "mode: cert-manager", args: []string{"--certificate-dir=others=/certs"}, want: "reading the configuration FILE: secret certs has no folder: say where it is mounted by --certificate-dir" + hint},
+		"what is manual mode's though":   {replace: "mode: auto", by: "mode: manual", args: []string{"--certificate-dir=certs=/certs"}, want: noAPIServer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, controllerConfig, tc.replace)

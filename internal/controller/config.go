@@ -110,9 +110,21 @@ func (c *Config) validate() error {
 	if c.Mode == verify.Auto && (c.RenewBefore.Duration < 0 || c.RenewBefore.Duration >= c.Validity.Duration) {
 		return fmt.Errorf("renewBefore %s is not allowed: use 0s to less than validity (%s)", c.RenewBefore.Duration, c.Validity.Duration)
 	}
+	deployments, secrets := map[string]bool{}, map[string]bool{}
 	for _, component := range c.Components {
 		if err := c.validateComponent(component); err != nil {
 			return err
+		}
+		if deployments[component.Deployment] {
+			return fmt.Errorf("deployment %s is there twice: name each once", component.Deployment)
+		}
+		deployments[component.Deployment] = true
+		for _, cert := range component.Certificates {
+			// Two certificates in one Secret would be made in turns, for ever.
+			if secrets[cert.Secret] {
+				return fmt.Errorf("secret %s is there twice: give each certificate its own", cert.Secret)
+			}
+			secrets[cert.Secret] = true
 		}
 	}
 	return nil
