@@ -37,7 +37,6 @@ components:
     labels:
       app.kubernetes.io/part-of: kthena
       app.kubernetes.io/component: {{ .deployment }}
-      {{ include "kthena.certgen.releaseLabel" . }}: {{ $.Release.Name | quote }}
       {{- with $.Values.global.commonLabels }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
