@@ -97,7 +97,7 @@ func TestInAutoModeTheControllerIsToldWhatTheInitContainersAreTold(t *testing.T)
 							args[secret] = slices.DeleteFunc(slices.Clone(certgen.Args), func(arg string) bool {
 								_, isFlag := strings.CutPrefix(arg, "--")
 								flag, _, _ := strings.Cut(arg, "=")
-								return !isFlag || slices.Contains([]string{"--output-dir", "--timeout", "--await-annotation"}, flag)
+								return !isFlag || slices.Contains([]string{"--output-dir", "--timeout", "--await-annotation", "--webhook-patience"}, flag)
 							})
 						}
 					}
@@ -481,6 +481,11 @@ func TestTheControllerChangesNothingElse(t *testing.T) {
 					delete(d.Annotations, "certgen.kthena.volcano.sh/controller")
 					if len(d.Annotations) == 0 {
 						d.Annotations = nil
+					}
+					// A pod waits for its webhook configurations as long as it takes when nobody else would give them the CA.
+					for n, c := range d.Spec.Template.Spec.InitContainers {
+						patient := func(arg string) bool { return arg == "--webhook-patience=15s" }
+						d.Spec.Template.Spec.InitContainers[n].Args = slices.DeleteFunc(c.Args, patient)
 					}
 				}
 				if identity(o) != "Role/kthena-verify" {

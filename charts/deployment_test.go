@@ -36,6 +36,7 @@ func TestArgumentsOfCertgen(t *testing.T) {
 			want = append(want, c.configurations...)
 			want = append(want,
 				"--await-annotation=certgen.kthena.volcano.sh/webhooks="+deployments(objects)[deployment].Spec.Template.Annotations["checksum/webhooks"],
+				"--webhook-patience=15s",
 				"--output-dir=/certs",
 				"--validity=87600h",
 				"--renew-before=0s",
@@ -44,7 +45,6 @@ func TestArgumentsOfCertgen(t *testing.T) {
 				"--timeout=2m",
 				"--label=app.kubernetes.io/part-of=kthena",
 				"--label=app.kubernetes.io/component="+deployment,
-				"--label=certgen.kthena.volcano.sh/release=kthena",
 			)
 			certgen := container(t, deployments(objects)[deployment].Spec.Template.Spec.InitContainers, "certgen")
 			assert.Equal(t, want, certgen.Args)

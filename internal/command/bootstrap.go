@@ -113,7 +113,7 @@ func (o *bootstrapOptions) pass(client *kube.Client, log *slog.Logger) *bootstra
 	add := func(api webhook.API, kind string, names []string) {
 		for _, name := range names {
 			pass.Configurations = append(pass.Configurations, &webhook.Configuration{
-				API: api, Kind: kind, Name: name, Annotations: o.awaited, FieldManager: fieldManager, Now: time.Now, Log: log,
+				API: api, Kind: kind, Name: name, Annotations: o.awaited, Patience: o.patience, FieldManager: fieldManager, Now: time.Now, Log: log,
 			})
 		}
 	}

@@ -48,6 +48,7 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		"a folder that cannot be written to":  {[]string{"--output-dir=/proc/self"}, "--output-dir: an existing folder that can be written to is needed: open /proc/self/..check."},
 		"a malformed label":                   {[]string{"--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`},
 		"a malformed annotation":              {[]string{"--await-annotation=a b=c"}, `--await-annotation "a b" is not an annotation's key: name part must consist of`},
+		"a negative patience":                 {[]string{"--webhook-patience=-1s"}, "--webhook-patience -1s is not allowed: use 0 or more" + hint},
 		"a malformed annotation's key":        {[]string{"--annotation=a b=c"}, `--annotation "a b" is not an annotation's key: name part must consist of`},
 		"an annotation without a value":       {[]string{"--annotation=a"}, `--annotation "a" has no value: write key=value` + hint},
 		"a label without a value":             {[]string{"--label=a"}, `invalid argument "a" for "--label" flag: a must be formatted as key=value` + hint},

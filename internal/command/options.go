@@ -26,6 +26,7 @@ type bootstrapOptions struct {
 	mutating    []string
 	validating  []string
 	awaited     map[string]string
+	patience    time.Duration
 	outputDir   string
 	labels      map[string]string
 	annotations []string // key=value
@@ -43,6 +44,7 @@ func (o *bootstrapOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.mutating, "mutating-webhook-configuration", nil, "MutatingWebhookConfiguration whose entries must trust the CA; repeatable")
 	fs.StringSliceVar(&o.validating, "validating-webhook-configuration", nil, "ValidatingWebhookConfiguration whose entries must trust the CA; repeatable")
 	fs.StringToStringVar(&o.awaited, "await-annotation", nil, "annotation key=value that the webhook configurations should have before they are changed; waited for "+webhook.AnnotationPatience.String()+" at most; repeatable")
+	fs.DurationVar(&o.patience, "webhook-patience", 0, "how long to wait for a webhook configuration that does not exist, if a controller gives it the CA later; 0 is until --timeout")
 	fs.StringVar(&o.outputDir, "output-dir", "", "existing folder to write tls.crt, tls.key and ca.crt to; none are written when empty")
 	fs.StringToStringVar(&o.labels, "label", nil, "label key=value for the Secret; repeatable")
 	// A value may hold commas.
@@ -88,6 +90,9 @@ func (o *bootstrapOptions) validate() error {
 				return fmt.Errorf("%s %q is not a name: %s", f.flag, name, problems[0])
 			}
 		}
+	}
+	if o.patience < 0 {
+		return fmt.Errorf("--webhook-patience %s is not allowed: use 0 or more", o.patience)
 	}
 	for _, key := range slices.Sorted(maps.Keys(o.awaited)) {
 		if problems := validation.IsQualifiedName(key); len(problems) > 0 {

@@ -67,6 +67,9 @@ type Configuration struct {
 	// The chart sets one in the same request in which it changes the entries, so that no entry is added, and no bundle of
 	// another mode removed, after the CA was put in.
 	Annotations map[string]string
+	// Patience is how long the configuration is waited for while it does not exist, 0 for as long as the context lasts. Then the pass goes
+	// on without it: whoever sets this says that somebody else gives it the CA once it is there.
+	Patience time.Duration
 	// FieldManager is the name that the API server records changes under.
 	FieldManager string
 	// Now is the clock.
@@ -75,8 +78,8 @@ type Configuration struct {
 
 	// loaded is what Load has read and Trust has not used yet.
 	loaded *Snapshot
-	// lackingSince is when an annotation was first missed, zero before.
-	lackingSince time.Time
+	// lackingSince is when an annotation was first missed, and absentSince when the configuration was, zero before.
+	lackingSince, absentSince time.Time
 }
 
 // Result is what Trust found and did.
@@ -90,7 +93,8 @@ type Result struct {
 }
 
 // Load reads the configuration and waits until it exists, and a while for its annotations, or ctx ends. To call it is
-// optional: it lets a caller read ahead while the CA set is not known yet.
+// optional: it lets a caller read ahead while the CA set is not known yet. One that does not appear within Patience counts as one
+// without entries.
 func (c *Configuration) Load(ctx context.Context) error {
 	waiting := false
 	backoff := appearance
@@ -105,6 +109,9 @@ func (c *Configuration) Load(ctx context.Context) error {
 			}
 		case !apierrors.IsNotFound(err):
 			return fmt.Errorf("getting %s %s: %w", c.Kind, c.Name, err)
+		case c.goesOnWithout():
+			c.loaded = &Snapshot{}
+			return nil
 		}
 		if !waiting {
 			c.Log.Info("waiting for webhook configuration", "kind", c.Kind, "name", c.Name, "reason", missing)
@@ -116,6 +123,18 @@ func (c *Configuration) Load(ctx context.Context) error {
 		case <-time.After(backoff.Step()):
 		}
 	}
+}
+
+// goesOnWithout reports whether the configuration has been waited for long enough, over all calls of Load.
+func (c *Configuration) goesOnWithout() bool {
+	if c.absentSince.IsZero() {
+		c.absentSince = time.Now()
+	}
+	if c.Patience == 0 || time.Since(c.absentSince) < c.Patience {
+		return false
+	}
+	c.Log.Warn("going on without webhook configuration, which does not exist: the controller gives it the CA once it is there", "kind", c.Kind, "name", c.Name)
+	return true
 }
 
 // outOfPatience reports whether the annotations have been waited for long enough, over all calls of Load.

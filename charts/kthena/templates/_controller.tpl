@@ -31,7 +31,6 @@ components:
     labels:
       app.kubernetes.io/part-of: kthena
       app.kubernetes.io/component: {{ .deployment }}
-      {{ include "kthena.certgen.releaseLabel" . }}: {{ $.ctx.Release.Name | quote }}
       {{- with $.ctx.Values.global.commonLabels }}
       {{- toYaml . | nindent 6 }}
       {{- end }}

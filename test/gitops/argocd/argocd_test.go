@@ -81,11 +81,17 @@ func lifeOf(t *testing.T, repository, mode, other string) {
 			assert.Equal(t, bundles, a.Bundles(t))
 			return "1 corrected"
 		}},
+		scenario.Step{Name: "from " + mode + " mode", Do: func(t *testing.T) string {
+			return none(t, func() {
+				a.Mode = other
+				a.change(t, scenario.Values(other))
+			})
+		}},
 		scenario.Step{Name: "upgrade with `ServerSideApply=true`", Do: func(t *testing.T) string {
 			return none(t, func() {
 				rolled, bundles := a.Rolled(t), a.Bundles(t)
 				a.options = []string{"ServerSideApply=true"}
-				a.change(t, scenario.Values(mode, scenario.Labelled("twice")))
+				a.change(t, scenario.Values(other, scenario.Labelled("twice")))
 				assert.Equal(t, rolled, a.Rolled(t), "the controller's annotation survives")
 				assert.Equal(t, bundles, a.Bundles(t))
 			})
@@ -93,13 +99,7 @@ func lifeOf(t *testing.T, repository, mode, other string) {
 		scenario.Step{Name: "`Replace=true`", Replaces: true, Do: func(t *testing.T) string {
 			return none(t, func() {
 				a.options = []string{"Replace=true"}
-				a.change(t, scenario.Values(mode, scenario.Labelled("twice"), scenario.Annotated("replaced")))
-			})
-		}},
-		scenario.Step{Name: "to " + other + " mode", Do: func(t *testing.T) string {
-			return none(t, func() {
-				a.options = nil
-				a.change(t, scenario.Values(other))
+				a.change(t, scenario.Values(other, scenario.Labelled("twice"), scenario.Annotated("replaced")))
 			})
 		}},
 	)

@@ -73,6 +73,8 @@ func startArgoCD(t *testing.T) {
 		Args: []string{
 			"argocd-application-controller", "--namespace=" + namespace, "--redis=" + redis.Addr(),
 			"--repo-server=" + repoServer, "--repo-server-plaintext",
+			// It compares every two minutes by itself, and in between when it notices a change, which it does not always.
+			"--app-resync=5", "--app-resync-jitter=0",
 			// It listens on every interface, whatever it is told; the port is any.
 			"--metrics-port=0", "--loglevel=warn",
 		},

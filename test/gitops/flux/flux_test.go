@@ -93,8 +93,9 @@ func lifeOf(t *testing.T, mode, other string) {
 				r.change(t, scenario.Values(mode, scenario.Labelled("once"), scenario.Annotated("by force")), upgrades(map[string]any{"force": true}))
 			})
 		}},
-		scenario.Step{Name: "to " + other + " mode", Do: func(t *testing.T) string {
+		scenario.Step{Name: "from " + mode + " mode", Do: func(t *testing.T) string {
 			return none(t, func() {
+				r.Mode = other
 				r.change(t, scenario.Values(other), upgrades(map[string]any{"force": false}))
 				r.refresh(t, 1)
 			})

@@ -8,16 +8,9 @@ certgen.kthena.volcano.sh/webhooks
 {{- end }}
 
 {{/*
-Label of auto mode's Secrets with the release's name. It is not app.kubernetes.io/instance: an Argo CD that tracks by label, and prunes, deletes
-what carries that and is not rendered. Takes: nothing.
-*/}}
-{{- define "kthena.certgen.releaseLabel" -}}
-certgen.kthena.volcano.sh/release
-{{- end }}
-
-{{/*
 Item of initContainers that makes sure of a certificate in auto mode: it ensures the Secret, puts its CA into the webhook
-configurations and writes the files. Its settings are arguments, so that they are seen in the pod.
+configurations and writes the files. Its settings are arguments, so that they are seen in the pod. The Secret has no label
+app.kubernetes.io/instance: an Argo CD that tracks by label deletes what carries it and is not rendered.
 Takes: component and, beside it,
   container  name of the container
   secret     name of the Secret in the values
@@ -42,6 +35,9 @@ Takes: component and, beside it,
     {{- end }}
     {{- if .webhooks }}
     - --await-annotation={{ include "kthena.certgen.annotation" . }}={{ include "kthena.webhook.checksum" . }}
+    {{- if .ctx.Values.global.certgen.controller.enabled }}
+    - --webhook-patience=15s
+    {{- end }}
     {{- end }}
     - --output-dir=/certs
     - --validity={{ $certgen.validity }}
@@ -51,7 +47,6 @@ Takes: component and, beside it,
     - --timeout={{ $certgen.timeout }}
     - --label=app.kubernetes.io/part-of=kthena
     - --label=app.kubernetes.io/component={{ .name }}
-    - --label={{ include "kthena.certgen.releaseLabel" . }}={{ .ctx.Release.Name }}
     {{- range $key, $value := .ctx.Values.global.commonLabels }}
     - {{ printf "--label=%s=%s" $key $value | quote }}
     {{- end }}
