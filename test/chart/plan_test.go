@@ -115,6 +115,7 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 	assert.Contains(t, p.Run(t, "kthena-certgen plan --namespace "+i.Namespace+" --to cert-manager 2>&1 || test $? = 3"),
 		"kthena-certgen: error: release kthena cannot be switched to cert-manager as things are: cert-manager is v1.18.2")
 
+	p.Run(t, "kubectl delete deployment cainjector --namespace "+i.Namespace)
 	// As if there were no release, until the test wants to uninstall it.
 	p.Run(t, "kubectl label secrets --namespace "+i.Namespace+" --selector owner=helm --overwrite owner=nobody")
 	defer p.Run(t, "kubectl label secrets --namespace "+i.Namespace+" --selector owner=nobody --overwrite owner=helm")
