@@ -68,8 +68,10 @@ func TestACluster(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "started\n", line)
 			if end == "is killed" {
-				require.Eventually(t, func() bool { return len(naming(t, dir)) == 5 }, 10*time.Second, 10*time.Millisecond,
-					"etcd, kube-apiserver, the controllers, the pod's process and the reaper run")
+				if !assert.Eventually(t, func() bool { return len(naming(t, dir)) == 5 }, 10*time.Second, 10*time.Millisecond,
+					"etcd, kube-apiserver, the controllers, the pod's process and the reaper run") {
+					t.Fatalf("%q", naming(t, dir))
+				}
 				require.NoError(t, child.Process.Kill())
 			}
 			child.Wait()
