@@ -35,6 +35,17 @@ demo-picture: build bin/terminal ## Run the demo on a terminal, draw what it sho
 	@$(RECORD) -o docs/demo.svg -title "What a terminal shows during make demo" -- make demo
 	@$(GO) test -vet=off ./docs -update -run TestThePageHasTheTextOfItsPicture >/dev/null
 
+.PHONY: verify-picture
+verify-picture: build bin/terminal ## Draw what verify prints of a release that works, and of one that does not, as docs/verify*.svg
+	@$(GO) run ./hack/controlplane servers controllers >/dev/null
+	@$(GO) run ./hack/picture verify
+
+.PHONY: dashboard-picture
+dashboard-picture: build ## Record the controller's metrics for five minutes and draw what the dashboard shows of them as docs/dashboard.svg
+	@$(GO) run ./hack/controlplane servers controllers >/dev/null
+	@$(GO) run ./hack/picture record
+	@$(GO) run ./hack/picture dashboard
+
 ##@ Develop
 
 .PHONY: build
