@@ -3,6 +3,13 @@
 {{- $global := .Values.global }}
 {{- include "kthena.validate.life" (dict "path" "global.certgen" "name" "validity" "life" $global.certgen.validity "renewBefore" $global.certgen.renewBefore) }}
 {{- include "kthena.validate.life" (dict "path" "global.certManager" "name" "duration" "life" $global.certManager.duration "renewBefore" $global.certManager.renewBefore) }}
+{{- range $name := list "settle" "retireAfter" "warnWithin" }}
+{{- include "kthena.validate.duration" (dict "path" "global.certgen.controller" "name" $name "duration" (get $global.certgen.controller $name)) }}
+{{- end }}
+{{- include "kthena.validate.duration" (dict "path" "global.certgen" "name" "timeout" "duration" $global.certgen.timeout) }}
+{{- if not (include "kthena.seconds" $global.certgen.timeout | int64) }}
+{{- fail "ERROR: global.certgen.timeout is less than 1s: give a pod's start the time to make a certificate, such as 2m" }}
+{{- end }}
 {{- include "kthena.validate.key" (dict "path" "global.certgen" "key" $global.certgen.privateKey "ECDSA" (list "256" "384")) }}
 {{- include "kthena.validate.key" (dict "path" "global.certManager" "key" $global.certManager.privateKey "ECDSA" (list "256" "384" "521")) }}
 {{- range $label := keys ($global.commonLabels | default dict) | sortAlpha }}
@@ -12,9 +19,17 @@
 {{- end }}
 {{- end }}
 
+{{/* Stops the render at a duration that kthena-certgen would refuse: one above a hundred years. Takes: path, name (of the value), duration. */}}
+{{- define "kthena.validate.duration" -}}
+{{- if gt (include "kthena.seconds" .duration | int64) 3153600000 }}
+{{- fail (printf "ERROR: %s.%s is %s: the longest is 876000h, a hundred years" .path .name .duration) }}
+{{- end }}
+{{- end }}
+
 {{/* Stops the render when a certificate would never be renewed, or always. Takes: path, name (of the value), life, renewBefore. */}}
 {{- define "kthena.validate.life" -}}
 {{- $life := include "kthena.seconds" .life | int64 }}
+{{- include "kthena.validate.duration" (dict "path" .path "name" .name "duration" .life) }}
 {{- if lt $life 3600 }}
 {{- fail (printf "ERROR: %s.%s is %s: a certificate lives 1h or longer" .path .name .life) }}
 {{- end }}
