@@ -113,4 +113,12 @@ func TestWhatIsCommonIsOnTheSecretsThatCertgenWrites(t *testing.T) {
 		assert.Equal(t, "llm", s.Labels["team"])
 		assert.Equal(t, "a, b", s.Annotations["contact"])
 	}
+	// The policies are in force by now, and let the controller make one again.
+	const name = "registry-webhook-certs-auto"
+	secrets := env.Client.CoreV1().Secrets(i.Namespace)
+	require.NoError(t, secrets.Delete(t.Context(), name, metav1.DeleteOptions{}))
+	require.Eventually(t, func() bool {
+		s, err := secrets.Get(t.Context(), name, metav1.GetOptions{})
+		return err == nil && s.Labels["team"] == "llm" && s.Annotations["contact"] == "a, b"
+	}, time.Minute, 100*time.Millisecond)
 }

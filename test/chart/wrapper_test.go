@@ -48,6 +48,7 @@ dependencies:
 func TestAReleaseAndANamespaceMayHaveNumbersForNames(t *testing.T) {
 	const release = "1e3"
 	i := env.PrepareIn(t, "12345")
+	require.NoError(t, env.LetForward(t.Context(), i.Namespace, "kthena-verify"))
 	values := map[string]any{"networking": map[string]any{"kthenaRouter": map[string]any{"preStopSeconds": 5}}}
 	_, err := i.Helm.Install(t.Context(), release, env.Chart(), values, charttest.Wait)
 	require.NoError(t, err)

@@ -126,7 +126,7 @@ func TestFlagsOfTheConnectionAreKubectls(t *testing.T) {
 		c.Clusters["good"], c.AuthInfos["good"] = c.Clusters[current.Cluster], c.AuthInfos[current.AuthInfo]
 		c.CurrentContext = "bad"
 	}
-	ca := []string{"--timeout=4s"}
+	ca := []string{"--timeout=10s"} // a 403 is asked again for some four seconds
 	for name, tc := range map[string]struct {
 		args []string
 		want string // what is said; empty: it works

@@ -21,10 +21,12 @@ Takes: a, b (expressions), but (list of keys).
 {{- end }}
 
 {{/*
-CEL that says whether two maps hold the same, whatever they hold under keys with a prefix. Takes: a, b (expressions), prefix.
+CEL that says whether two maps hold the same, whatever they hold under keys with a prefix; the first may hold what is common, too. Takes: a, b
+(expressions), prefix, common (a map).
 */}}
 {{- define "kthena.policy.others" -}}
-{{ .a }}.all(k, k.startsWith('{{ .prefix }}') || k in {{ .b }} && {{ .a }}[k] == {{ .b }}[k]) && {{ .b }}.all(k, k.startsWith('{{ .prefix }}') || k in {{ .a }})
+{{ .a }}.all(k, k.startsWith('{{ .prefix }}')
+{{- range $key, $value := .common }} || k == {{ toJson $key }} && {{ $.a }}[k] == {{ toString $value | toJson }}{{ end }} || k in {{ .b }} && {{ .a }}[k] == {{ .b }}[k]) && {{ .b }}.all(k, k.startsWith('{{ .prefix }}') || k in {{ .a }})
 {{- end }}
 
 {{/* What the API server itself changes in the metadata of an object that is updated. Takes: nothing. */}}
