@@ -67,7 +67,10 @@ var steps = []step{
 	// What auto mode has left stays, so that the page finds the objects of both modes.
 	{page: "docs/troubleshooting.md", before: install + ` --set networking.kthenaRouter.tls.enabled=true
 		` + install + ` --set networking.kthenaRouter.tls.enabled=true --set global.certManagementMode=cert-manager`, after: theNotesAreTrue},
-	{page: "docs/switching-modes.md", before: install + `
+	// From auto mode, and without what other modes have left in the bundles.
+	{page: "docs/switching-modes.md", before: `
+		kubectl delete validatingwebhookconfigurations,mutatingwebhookconfigurations --selector app.kubernetes.io/part-of=kthena
+		` + install + ` --reset-values
 		kthena-certgen generate --namespace kthena-system --output-dir mine --ca-cert ca.crt --ca-key ca.key
 		kubectl apply -f mine/secrets.yaml
 		cp ca.crt your-ca.crt
@@ -77,6 +80,7 @@ var steps = []step{
 			networking: {kthenaRouter: {webhook: {tls: {secretName: networking-webhook-certs-manual}}}}
 		END`, after: everythingIsReady},
 
+	{page: "docs/cli.md", section: "kthena-certgen-plan", anew: true, before: install + " --reset-values"},
 	{page: "docs/cli.md", section: "kthena-certgen-ca-bundle", anew: true, before: manualFiles, after: everythingIsReady},
 	{page: "docs/cli.md", section: "kthena-certgen-release", before: install, after: everythingIsReady},
 	{page: "docs/cli.md", section: "kthena-certgen-generate", anew: true, before: `
