@@ -139,10 +139,8 @@ func (o *planOptions) run(ctx context.Context, found kube.Target, stdout, stderr
 	if err := o.settle(ctx, found, raw, stderr); err != nil {
 		return err
 	}
-	v := &verify.Verifier{API: raw, Release: o.release, Namespace: o.namespace, Now: time.Now}
-	if found.InPod {
-		v.Dialer = &kube.PodNetwork{}
-	} else if v.Dialer, err = kube.NewPortForward(found.Config, raw); err != nil {
+	v, err := o.verifier(found, raw)
+	if err != nil {
 		return err
 	}
 	p, err := plan.Make(ctx, v, o.wanted)

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 
@@ -53,6 +54,19 @@ type configurations struct {
 			ClientConfig struct{ Service *struct{ Namespace string } }
 		}
 	}
+}
+
+// verifier looks at the release, whose namespace settle has decided on. It reaches pods directly from a pod, and through the API server
+// from elsewhere.
+func (o *target) verifier(found kube.Target, raw *kube.Raw) (*verify.Verifier, error) {
+	v := &verify.Verifier{API: raw, Release: o.release, Namespace: o.namespace, Now: time.Now}
+	if found.InPod {
+		v.Dialer = &kube.PodNetwork{}
+		return v, nil
+	}
+	var err error
+	v.Dialer, err = kube.NewPortForward(found.Config, raw)
+	return v, err
 }
 
 // settle decides on the namespace, and says which one it took, when none was given. The release is where the Services are that its

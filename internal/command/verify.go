@@ -116,12 +116,11 @@ func (o *verifyOptions) run(ctx context.Context, found kube.Target, stdout, stde
 	if err := o.settle(ctx, found, raw, stderr); err != nil {
 		return o.explain(ctx, found.Host, err)
 	}
-	v := &verify.Verifier{API: raw, Release: o.release, Namespace: o.namespace, WarnWithin: o.warnWithin, Now: time.Now}
-	if found.InPod {
-		v.Dialer = &kube.PodNetwork{}
-	} else if v.Dialer, err = kube.NewPortForward(found.Config, raw); err != nil {
+	v, err := o.verifier(found, raw)
+	if err != nil {
 		return err
 	}
+	v.WarnWithin = o.warnWithin
 	report, err := v.Run(ctx)
 	if err != nil {
 		return o.explain(ctx, found.Host, err)

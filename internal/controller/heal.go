@@ -161,11 +161,7 @@ func (c *Controller) pass(component Component, cert Certificate, configurations 
 }
 
 func (c *Controller) configuration(of configured) *webhook.Configuration {
-	api := c.Client.ValidatingWebhookConfigurations()
-	if of.kind == webhook.Mutating {
-		api = c.Client.MutatingWebhookConfigurations()
-	}
-	return &webhook.Configuration{API: api, Kind: of.kind, Name: of.name, FieldManager: fieldManager, Now: c.Now, Log: c.Log}
+	return &webhook.Configuration{API: c.Client.ConfigurationsOf(of.kind), Kind: of.kind, Name: of.name, FieldManager: fieldManager, Now: c.Now, Log: c.Log}
 }
 
 // configuration is a webhook configuration of either kind; what differs between their entries is not looked at.

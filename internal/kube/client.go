@@ -97,6 +97,14 @@ func (c *Client) Secrets(namespace string) secret.Client {
 	return &resource[*core.Secret]{c, c.api, "secrets", namespace, func() *core.Secret { return &core.Secret{} }}
 }
 
+// ConfigurationsOf is the API of a kind, webhook.Mutating or webhook.Validating.
+func (c *Client) ConfigurationsOf(kind string) webhook.API {
+	if kind == webhook.Mutating {
+		return c.MutatingWebhookConfigurations()
+	}
+	return c.ValidatingWebhookConfigurations()
+}
+
 // MutatingWebhookConfigurations is the API of that kind.
 func (c *Client) MutatingWebhookConfigurations() webhook.API {
 	return webhook.MutatingAPI(&resource[*admissionv1.MutatingWebhookConfiguration]{c, c.admission, "mutatingwebhookconfigurations", "",
