@@ -237,6 +237,15 @@ func (i *Installation) RequireAdmission(t testing.TB, n int) {
 	}, settling, 50*time.Millisecond)
 }
 
+// Probe begins to send requests to every webhook entry, so many a second, once each has answered. Helm's --wait ends when the
+// pods are ready, and it may take the endpoints controller a second more to lead a new Service to them: it backs off that long
+// when it meets its own last write late.
+func (i *Installation) Probe(t testing.TB, rate int) *probe.Probe {
+	t.Helper()
+	i.RequireAdmission(t, len(i.Targets(t)))
+	return probe.Start(t.Context(), i.Targets(t), rate)
+}
+
 // AssertNoneBroken asserts that requests were sent and none failed, but for the few that met a connection being closed (see
 // probe.Report.Broken): every rolling restart of every webhook server can meet that, whatever its certificate.
 func AssertNoneBroken(t *testing.T, r probe.Report) {

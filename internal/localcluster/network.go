@@ -271,18 +271,21 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	upstream, err := n.dial(r.Context(), host, int32(port))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
+	upstream, dialErr := n.dial(r.Context(), host, int32(port))
+	if dialErr == nil {
+		defer upstream.Close()
 	}
-	defer upstream.Close()
 	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	defer client.Close()
+	if dialErr != nil {
+		// The reason phrase is all that kube-apiserver hands on of an answer, and a webhook's caller has to learn the cause.
+		_, _ = fmt.Fprintf(client, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", http.StatusBadGateway, strings.ReplaceAll(dialErr.Error(), "\n", " "))
+		return
+	}
 	if _, err := io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
 		return
 	}

@@ -50,7 +50,8 @@ func TestAWebhookOfAService(t *testing.T) {
 	t.Run("cannot be called while no pod is ready", func(t *testing.T) {
 		// The API server takes a moment to see the configuration; until then it lets everything in.
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
-			assert.ErrorContains(c, create(), "failed calling webhook")
+			// The caller learns why, as the API server's own dialing would tell it.
+			assert.ErrorContains(c, create(), "code 502: 502 dialing service "+namespace+"/hook port 443: connection refused: no endpoint is ready")
 		}, 30*time.Second, 50*time.Millisecond)
 		_, err := cluster.DialService(t.Context(), service.Spec.ClusterIP, 443)
 		assert.EqualError(t, err, "dialing service "+namespace+"/hook port 443: connection refused: no endpoint is ready")

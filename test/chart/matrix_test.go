@@ -11,7 +11,6 @@ import (
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/internal/helm"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
 )
 
 // probeRate is how many objects are sent in a second while something happens.
@@ -125,7 +124,7 @@ func TestMatrix(t *testing.T) {
 func measure(t *testing.T, i *charttest.Installation, s step) string {
 	t.Helper()
 	before := i.Targets(t)
-	p := probe.Start(t.Context(), before, probeRate)
+	p := i.Probe(t, probeRate)
 	s.do(t)
 	r := p.Stop()
 	if !s.gap {

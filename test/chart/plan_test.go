@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
 	"github.com/volcano-sh/kthena-certgen/internal/reader"
 	"github.com/volcano-sh/kthena-certgen/pkg/plan"
 )
@@ -65,7 +64,7 @@ func TestWhatPlanPrintsSwitchesWithoutAGap(t *testing.T) {
 		}
 		require.NotEmpty(t, found.Steps)
 		// Not measure, which wants all trust to be kept: the last step to manual mode trusts one CA alone.
-		objects := probe.Start(t.Context(), i.Targets(t), probeRate)
+		objects := i.Probe(t, probeRate)
 		for _, s := range found.Steps {
 			p.Run(t, s.Command)
 		}
@@ -139,7 +138,7 @@ func TestPlanKeepsAKeyThatCertManagerReplaces(t *testing.T) {
 		return s.Data[corev1.TLSPrivateKeyKey]
 	}
 	before := key("registry-webhook-certs")
-	begun := probe.Start(t.Context(), i.Targets(t), probeRate)
+	begun := i.Probe(t, probeRate)
 	for _, s := range p.ask(t, charttest.CertManager).Steps {
 		p.Run(t, s.Command)
 	}

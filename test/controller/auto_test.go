@@ -57,7 +57,7 @@ func leaveAlone(t *testing.T, every time.Duration, rounds, rate int, values ...m
 	for subchart := range subcharts {
 		first[subchart] = fingerprint(t, i, autoSecret(subchart))
 	}
-	p := probe.Start(t.Context(), i.Targets(t), rate)
+	p := i.Probe(t, rate)
 	seen := map[string][]string{}
 	require.Eventually(t, func() bool {
 		done := true
@@ -125,6 +125,7 @@ func TestALostBundleIsHealed(t *testing.T) {
 	original, err := client.Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
 
+	i.RequireAdmission(t, charttest.Entries)
 	var all []time.Duration
 	targets := i.Targets(t)
 	for _, wipe := range wipes {
@@ -215,7 +216,7 @@ func TestALostSecretIsRepairedAndServed(t *testing.T) {
 		t.Run(loss.name, func(t *testing.T) {
 			before := fingerprint(t, i, name)
 			s, _ := secretOf(t, i, name)
-			p := probe.Start(t.Context(), i.Targets(t), 40)
+			p := i.Probe(t, 40)
 			begun := time.Now()
 			loss.do(t, s)
 			var after string
@@ -244,7 +245,7 @@ func TestARenewalRetiresTheKeyBeforeIt(t *testing.T) {
 	i := install(t, settings(map[string]any{"retireAfter": "3s"}))
 	name := autoSecret("registry")
 	old, before := secretOf(t, i, name)
-	p := probe.Start(t.Context(), i.Targets(t), 40)
+	p := i.Probe(t, 40)
 	force(t, i, "registry")
 	awaitServed(t, i, "registry-webhook", fingerprint(t, i, name), replicas)
 	retired := before.CAs[0]

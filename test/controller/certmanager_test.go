@@ -15,7 +15,6 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
 )
 
 var inCertManagerMode = map[string]any{"global": map[string]any{"certManagementMode": charttest.CertManager}}
@@ -54,7 +53,7 @@ func TestWhatCertManagerRenewsIsServedWithNobodyActing(t *testing.T) {
 	i := install(t, inCertManagerMode)
 	const secret, service = "registry-webhook-certs", "registry-webhook"
 	before := generations(t, i)
-	p := probe.Start(t.Context(), i.Targets(t), 110)
+	p := i.Probe(t, 110)
 	begun := time.Now()
 	for range rounds {
 		old := fingerprint(t, i, secret)
@@ -91,7 +90,7 @@ func TestACertificateOfANewCAOfCertManagersIsServedWithNobodyActing(t *testing.T
 	oldCA := fingerprint(t, i, "company")
 	renew(t, i, "company")
 	require.Eventually(t, func() bool { return fingerprint(t, i, "company") != oldCA }, patience, 50*time.Millisecond)
-	p := probe.Start(t.Context(), i.Targets(t), 50)
+	p := i.Probe(t, 50)
 	old := fingerprint(t, i, secret)
 	renew(t, i, "registry-webhook-cert")
 	require.Eventually(t, func() bool { return fingerprint(t, i, secret) != old }, patience, 50*time.Millisecond)

@@ -18,7 +18,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
 )
 
 // controllerPods are the controller's pods.
@@ -105,7 +104,7 @@ func TestTwoControllersMakeOneRollAndThenNothing(t *testing.T) {
 	patch(t, i, deployment, `{"spec":{"replicas":2}}`)
 	i.Settle(t)
 	before := generations(t, i)
-	p := probe.Start(t.Context(), i.Targets(t), 40)
+	p := i.Probe(t, 40)
 	force(t, i, "registry")
 	awaitServed(t, i, "registry-webhook", fingerprint(t, i, autoSecret("registry")), replicas)
 	// A rolling update of the controller itself, in the middle of what it does.

@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -75,7 +74,7 @@ func TestAManualSecretIsServedWhenItIsTrustedAndNotBefore(t *testing.T) {
 	secret := charttest.OwnSecret("registry")
 	before := generations(t, i)
 
-	p := probe.Start(t.Context(), i.Targets(t), 60)
+	p := i.Probe(t, 60)
 	first.issue(t, i, "registry")
 	awaitServed(t, i, "registry-webhook", leafOf(t, i, secret), replicas)
 	i.Settle(t)
@@ -85,7 +84,7 @@ func TestAManualSecretIsServedWhenItIsTrustedAndNotBefore(t *testing.T) {
 	before["kthena-registry"]++
 	require.Equal(t, before, generations(t, i))
 
-	p = probe.Start(t.Context(), i.Targets(t), 60)
+	p = i.Probe(t, 60)
 	old := leafOf(t, i, secret)
 	second.issue(t, i, "registry")
 	require.Eventually(t, func() bool { return events(t, i, "Secret", secret)["SecretUntrusted"] != "" }, patience, 100*time.Millisecond)
@@ -119,7 +118,7 @@ func TestAPlainUpgradeFromManualToAutoHasAGap(t *testing.T) {
 		c.issue(t, i, subchart)
 	}
 	i.Install(t, manual(c.cert))
-	p := probe.Start(t.Context(), i.Targets(t), 60)
+	p := i.Probe(t, 60)
 	i.Upgrade(t, charttest.Merged(charttest.PerComponent(map[string]any{"replicas": replicas}), quick))
 	i.Settle(t)
 	i.RequireAdmission(t, charttest.Entries)

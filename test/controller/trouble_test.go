@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -81,7 +80,7 @@ func TestAControllerThatIsKilledAtAnyRequestIsFollowedByOneThatConverges(t *test
 	})
 	c = newProcess(t, i, proxy, onlyRegistry)
 	name := autoSecret("registry")
-	p := probe.Start(t.Context(), i.Targets(t), 20)
+	p := i.Probe(t, 20)
 	round := func(t *testing.T, at, before string) {
 		generation := get(t, i, "kthena-registry").Generation
 		force(t, i, "registry")

@@ -17,7 +17,6 @@ import (
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/internal/helm"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
 )
 
 const (
@@ -42,7 +41,7 @@ func TestTheChartInEachMode(t *testing.T) {
 			i.RequireAdmission(t, charttest.Entries)
 
 			t.Run("no request fails during a rolling restart", func(t *testing.T) {
-				p := probe.Start(t.Context(), i.Targets(t), rate)
+				p := i.Probe(t, rate)
 				i.Restart(t)
 				charttest.AssertNoneFailed(t, p.Stop())
 				requirePods(t, i)
@@ -67,7 +66,7 @@ func TestARollOfServersLikeKthenasMeetsNoClosedPort(t *testing.T) {
 	like := charttest.PerComponent(map[string]any{"extraArgs": []any{}})
 	i.Install(t, charttest.Merged(values(charttest.Auto, nil), like))
 	i.RequireAdmission(t, charttest.Entries)
-	p := probe.Start(t.Context(), i.Targets(t), rate)
+	p := i.Probe(t, rate)
 	for range 3 {
 		i.Restart(t)
 	}

@@ -20,7 +20,6 @@ import (
 
 	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/internal/helm"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -45,7 +44,7 @@ func TestWhatIsRenewedIsServedWithNobodyActing(t *testing.T) {
 				generations[subchart], _ = rolledTo(t.Context(), t, i, subchart)
 			}
 
-			p := probe.Start(t.Context(), i.Targets(t), rate)
+			p := i.Probe(t, rate)
 			begun := time.Now()
 			for subchart := range deployments {
 				renew(t, i, mode, subchart)

@@ -35,7 +35,7 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 		}},
 		{"an upgrade in the same mode keeps the bundles", func(t *testing.T) {
 			before := bundles(i.Targets(t))
-			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			p := i.Probe(t, probeRate)
 			labelled := charttest.Merged(auto, charttest.PerComponent(map[string]any{"podLabels": map[string]any{"changed": "yes"}}))
 			require.NoError(t, helm.upgrade(t, env.Chart(), labelled, false))
 			charttest.AssertNoneFailed(t, p.Stop())
@@ -59,14 +59,14 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 			require.NoError(t, helm.upgrade(t, env.Chart(), auto, false))
 		}},
 		{"a switch to manual mode goes through once kthena-certgen has given up the bundles", func(t *testing.T) {
-			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			p := i.Probe(t, probeRate)
 			out, err := exec.CommandContext(t.Context(), env.Program("kthena-certgen"), "release", "--kubeconfig", env.Kubeconfig, "--namespace", i.Namespace, "--release", charttest.Release).CombinedOutput()
 			require.NoError(t, err, "%s", out)
 			require.NoError(t, helm.upgrade(t, env.Chart(), charttest.InManualMode(1, append(own, i.LiveCAs(t)...)), false))
 			charttest.AssertNoneFailed(t, p.Stop())
 		}},
 		{"a switch back to auto mode removes the bundles, and the new pods put theirs in", func(t *testing.T) {
-			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			p := i.Probe(t, probeRate)
 			require.NoError(t, helm.upgrade(t, env.Chart(), auto, false))
 			i.RequireAdmission(t, charttest.Entries)
 			r := p.Stop()
@@ -74,19 +74,19 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 			assert.Positive(t, r.Failed, "if this is 0, say so in docs/switching-modes.md")
 		}},
 		{"a switch to manual mode that forces conflicts goes through", func(t *testing.T) {
-			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			p := i.Probe(t, probeRate)
 			require.NoError(t, helm.upgrade(t, env.Chart(), charttest.InManualMode(1, append(own, i.LiveCAs(t)...)), true))
 			charttest.AssertNoneFailed(t, p.Stop())
 		}},
 		{"manual mode is left without a gap with the history put aside, by the client's side", func(t *testing.T) {
-			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			p := i.Probe(t, probeRate)
 			history := metav1.ListOptions{LabelSelector: "owner=helm,name=" + charttest.Release}
 			require.NoError(t, env.Client.CoreV1().Secrets(i.Namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, history))
 			helm.install(t, env.Chart(), auto, false)
 			charttest.AssertNoneFailed(t, p.Stop())
 		}},
 		{"what a replace takes away the controller puts back, with the same pods", func(t *testing.T) {
-			p := probe.Start(t.Context(), i.Targets(t), probeRate)
+			p := i.Probe(t, probeRate)
 			annotated := charttest.PerComponent(map[string]any{"deploymentAnnotations": map[string]any{"changed": "yes"}})
 			require.NoError(t, helm.replace(t, env.Chart(), charttest.Merged(auto, annotated)))
 			i.RequireAdmission(t, charttest.Entries)

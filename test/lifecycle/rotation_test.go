@@ -55,7 +55,7 @@ func rotate(t *testing.T, e *charttest.Environment, values map[string]any) probe
 	t.Helper()
 	i := e.Install(t, charttest.Merged(charttest.Replicas(replicas), values))
 	rotations, rate := load()
-	p := probe.Start(t.Context(), i.Targets(t), rate)
+	p := i.Probe(t, rate)
 	seen := map[string]bool{}
 	for range rotations {
 		for _, c := range components {
@@ -131,7 +131,7 @@ func TestALostSecretAndARollingRestartFailNoRequest(t *testing.T) {
 		list, err := secrets.List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=kthena-certgen"})
 		require.NoError(t, err)
 		require.Len(t, list.Items, len(components))
-		p := probe.Start(t.Context(), i.Targets(t), rate)
+		p := i.Probe(t, rate)
 		for n, s := range list.Items {
 			assert.NoError(t, losses[(n+round)%len(losses)](&s))
 		}
