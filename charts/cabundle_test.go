@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/volcano-sh/kthena-certgen/internal/helm"
+	"github.com/volcano-sh/kthena-certgen/test/rig/helm"
 )
 
 // certificate makes a certificate, in PEM.

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/volcano-sh/kthena-certgen/internal/helm"
+	"github.com/volcano-sh/kthena-certgen/test/rig/helm"
 )
 
 // wrapper makes a chart that has the umbrella as a dependency, as its Chart.yaml says, in a folder of the test.

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/volcano-sh/kthena-certgen/internal/markdown"
-	"github.com/volcano-sh/kthena-certgen/internal/source"
+	"github.com/volcano-sh/kthena-certgen/test/rig/markdown"
+	"github.com/volcano-sh/kthena-certgen/test/rig/source"
 )
 
 // reasonCode matches what the manual can only mean as a reason of package secret.

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/volcano-sh/kthena-certgen/internal/markdown"
+	"github.com/volcano-sh/kthena-certgen/test/rig/markdown"
 )
 
 const root = ".."

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const module = "github.com/volcano-sh/kthena-certgen"
+
 // The init container is on the start path of every replica, so the program links no more than it needs.
 func TestTheProgramLinksNoMoreThanItNeeds(t *testing.T) {
 	t.Parallel()
@@ -38,8 +40,19 @@ func TestTheProgramLinksNoMoreThanItNeeds(t *testing.T) {
 			"net/http/pprof",
 			"html/template",
 			"testing",
+			module + "/hack",
+			module + "/test",
 		} {
 			assert.False(t, pkg == unwanted || strings.HasPrefix(pkg, unwanted+"/"), "%s is linked", pkg)
 		}
 	}
+}
+
+// What others can import stands on nothing that they cannot.
+func TestTheLibrariesImportNothingInternal(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}}: {{join .Imports " "}}`, "../../pkg/...").Output()
+	require.NoError(t, err)
+	require.Contains(t, string(out), module+"/pkg/certdir: ")
+	assert.NotContains(t, string(out), " "+module+"/internal/")
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 
-	"github.com/volcano-sh/kthena-certgen/internal/controlplane"
+	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
 )
 
 // fake is a program that costs nothing to build.

@@ -22,7 +22,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/volcano-sh/kthena-certgen/internal/controlplane"
+	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
 )
 
 const (

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 // subject is the contender whose ratios are committed.

@@ -10,7 +10,7 @@ import (
 	"os/exec"
 
 	"github.com/volcano-sh/kthena-certgen/hack/bench/usage"
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 // spawn is the launcher, see its package.

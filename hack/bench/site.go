@@ -18,7 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 const secretName = "webhook-certs"

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 // wire is what one run sends and receives.

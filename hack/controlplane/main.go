@@ -9,7 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/volcano-sh/kthena-certgen/internal/controlplane"
+	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
 )
 
 func main() {

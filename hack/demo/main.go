@@ -12,9 +12,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/volcano-sh/kthena-certgen/internal/helm"
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
-	"github.com/volcano-sh/kthena-certgen/test/crds"
+	"github.com/volcano-sh/kthena-certgen/test/rig/crds"
+	"github.com/volcano-sh/kthena-certgen/test/rig/helm"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 const (

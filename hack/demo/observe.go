@@ -13,8 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
+	"github.com/volcano-sh/kthena-certgen/test/rig/probe"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/volcano-sh/kthena-certgen/internal/controlplane"
+	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
 )
 
 const (
@@ -39,8 +39,8 @@ const certgenTags = "nethttpomithttp2"
 // programs are all of them. The stand-in's two images have the references of Kthena's own, for clusters of tests that have not got those.
 var programs = []program{
 	{certgen, "./cmd/kthena-certgen", certgenTags, "Certificates for Kthena's admission webhooks and router", func(s source) string { return "v" + s.chart }},
-	{"kthena-controller-manager", "./test/standin", "", "Stand-in for Kthena's controller-manager in tests", func(s source) string { return s.app }},
-	{"kthena-router", "./test/standin", "", "Stand-in for Kthena's router in tests", func(s source) string { return s.app }},
+	{"kthena-controller-manager", "./test/rig/standin", "", "Stand-in for Kthena's controller-manager in tests", func(s source) string { return s.app }},
+	{"kthena-router", "./test/rig/standin", "", "Stand-in for Kthena's router in tests", func(s source) string { return s.app }},
 }
 
 // lookup returns the program of that name.

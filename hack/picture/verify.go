@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/probe"
 )
 
 // exitBroken is verify's exit code for a release that is broken.

@@ -1,5 +1,5 @@
 // Command probe sends objects to every webhook entry of a release, dry-run, until Ctrl-C or for a set time, and tells how many
-// were not answered as they must. It exits 1 when there was one. The entries must be served by the stand-in of test/standin, whose
+// were not answered as they must. It exits 1 when there was one. The entries must be served by the stand-in of test/rig/standin, whose
 // marks make an object invalid.
 package main
 
@@ -16,7 +16,7 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
+	"github.com/volcano-sh/kthena-certgen/test/rig/probe"
 )
 
 func main() {

@@ -13,13 +13,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/volcano-sh/kthena-certgen/internal/controlplane"
+	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
 )
 
 // packages are those whose tests depend on the API server: the cluster itself, the client and what it writes, the program, and
 // the chart.
 var packages = []string{
-	"./internal/localcluster", "./internal/kube", "./pkg/secret", "./pkg/webhook", "./test/integration", "./test/verify", "./test/chart",
+	"./test/rig/localcluster", "./internal/kube", "./pkg/secret", "./pkg/webhook", "./test/integration", "./test/verify", "./test/chart",
 	"./test/confinement",
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"github.com/volcano-sh/kthena-certgen/internal/controller"
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
 // off is the address that turns a server off, as for the managers of controller-runtime.

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/volcano-sh/kthena-certgen/internal/offline"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
-	"github.com/volcano-sh/kthena-certgen/pkg/offline"
 )
 
 // generateOptions are the flags of generate; addFlags describes them.

@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
-	"github.com/volcano-sh/kthena-certgen/pkg/plan"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/internal/plan"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
 const outputText = "text"

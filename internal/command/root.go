@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
 
 // Exit codes. They are part of the interface; see the long help.

@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
 const (

@@ -22,8 +22,8 @@ import (
 	"time"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/core"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 

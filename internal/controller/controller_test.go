@@ -17,9 +17,9 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
 
 // slowAPI tells at once what there is, but for Deployments and EndpointSlices, which it keeps until pods is closed.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
 // Who tells of findings waits a moment, and longer for what heals by itself, so that not every moment of a change is told.

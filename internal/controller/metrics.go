@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
 // The values of the label source of the metric of a certificate's end.

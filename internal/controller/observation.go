@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
 
 // observation is all that is known of a component at one moment.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
 
 // retirement is CAs that leave the trust of one certificate.

@@ -18,8 +18,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/core"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
 )
 
 // late is an API whose objects are all there at once, but for one that is read only when it may be.

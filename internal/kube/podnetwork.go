@@ -6,7 +6,7 @@ import (
 	"net"
 	"strconv"
 
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
 // PodNetwork connects to pods and Services directly, from a pod.

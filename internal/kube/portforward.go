@@ -18,7 +18,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/streaming/pkg/httpstream/spdy"
 
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
 const (

@@ -25,7 +25,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/volcano-sh/kthena-certgen/internal/durable"
+	"github.com/volcano-sh/kthena-certgen/pkg/durable"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 // cluster is the API server that the tests of this package share.

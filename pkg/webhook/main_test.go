@@ -3,7 +3,7 @@ package webhook_test
 import (
 	"testing"
 
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 // cluster is the API server that the tests of this package share.

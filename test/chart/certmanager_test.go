@@ -14,9 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 func TestTheUsersOwnIssuerSigns(t *testing.T) {

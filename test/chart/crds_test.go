@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/volcano-sh/kthena-certgen/internal/sample"
-	"github.com/volcano-sh/kthena-certgen/test/crds"
+	"github.com/volcano-sh/kthena-certgen/test/rig/crds"
 )
 
 func TestTheKindsOfKthena(t *testing.T) {

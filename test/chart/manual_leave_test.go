@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
 // An upgrade from manual mode makes Helm delete the bundle that the revision before had. A release that Helm knows no revision of

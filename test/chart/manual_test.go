@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/internal/sample"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
 func TestObjectsCanBeDeletedAfterAnUninstallAndTheReleaseComesBackInAnotherMode(t *testing.T) {

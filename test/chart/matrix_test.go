@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/helm"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/helm"
 )
 
 // probeRate is how many objects are sent in a second while something happens.

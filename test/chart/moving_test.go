@@ -19,10 +19,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/markdown"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
-	"github.com/volcano-sh/kthena-certgen/internal/reader"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/markdown"
+	"github.com/volcano-sh/kthena-certgen/test/rig/probe"
+	"github.com/volcano-sh/kthena-certgen/test/rig/reader"
 )
 
 // The names in Kthena's own chart.

@@ -13,9 +13,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/reader"
-	"github.com/volcano-sh/kthena-certgen/pkg/plan"
+	"github.com/volcano-sh/kthena-certgen/internal/plan"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/reader"
 )
 
 // planner asks for plans about an installation, and does what they say.

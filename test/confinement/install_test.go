@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/helm"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/helm"
 )
 
 // installer is a user who may do everything that an install takes but for policies.

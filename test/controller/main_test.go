@@ -16,9 +16,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
 const (

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
 // requestName says what a request is about, without what differs from run to run.

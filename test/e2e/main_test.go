@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
 // Flags, after -args. Images that are not given are the chart's own, which the stand-in's are named like (make standin-images).

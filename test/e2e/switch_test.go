@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/probe"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/probe"
 )
 
 // What docs/switching-modes.md says of each switch: that no request fails, or that there is a gap, after which all is well.

@@ -3,7 +3,7 @@ package helm4
 import (
 	"testing"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
 // env is the cluster that the tests of this package share.

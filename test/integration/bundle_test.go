@@ -30,9 +30,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/volcano-sh/kthena-certgen/internal/helm"
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
+	"github.com/volcano-sh/kthena-certgen/test/rig/helm"
 )
 
 // judged is what the API server thinks of a bundle.

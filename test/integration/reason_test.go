@@ -14,9 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
-	"github.com/volcano-sh/kthena-certgen/internal/markdown"
-	"github.com/volcano-sh/kthena-certgen/internal/source"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+	"github.com/volcano-sh/kthena-certgen/test/rig/markdown"
+	"github.com/volcano-sh/kthena-certgen/test/rig/source"
 )
 
 // reasonCase is a Secret in whatever state, and the reason that the program gives when it meets it.

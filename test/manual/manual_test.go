@@ -14,9 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/markdown"
-	"github.com/volcano-sh/kthena-certgen/internal/reader"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/markdown"
+	"github.com/volcano-sh/kthena-certgen/test/rig/reader"
 )
 
 var env *charttest.Environment

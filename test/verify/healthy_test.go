@@ -18,10 +18,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/internal/sample"
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
-	"github.com/volcano-sh/kthena-certgen/test/crds"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/crds"
 )
 
 // routerTLS are values that let the router serve TLS.

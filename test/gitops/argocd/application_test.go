@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/test/gitops/scenario"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
 // application is an Application.

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/test/gitops/scenario"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
 func TestArgoCD(t *testing.T) {

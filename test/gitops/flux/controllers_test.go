@@ -13,10 +13,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
-	"github.com/volcano-sh/kthena-certgen/internal/controlplane"
-	"github.com/volcano-sh/kthena-certgen/internal/helm"
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
 	"github.com/volcano-sh/kthena-certgen/test/gitops/scenario"
+	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
+	"github.com/volcano-sh/kthena-certgen/test/rig/helm"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 const (

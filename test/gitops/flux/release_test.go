@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
 	"github.com/volcano-sh/kthena-certgen/test/gitops/scenario"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
 // release is a HelmRelease, by the name of its target namespace: Flux may still be busy with one that was deleted a moment ago.

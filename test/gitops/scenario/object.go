@@ -10,7 +10,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
 // Dynamic is a client of objects of any kind, also of those that the API server would rather not have asked for any more.

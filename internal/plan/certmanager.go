@@ -10,7 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/version"
 
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
 // injects is the first version of cert-manager whose CA injector adds its CA to what an entry trusts, instead of replacing it.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/volcano-sh/kthena-certgen/pkg/verify"
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
 // Schema names the form of a Plan. Fields may be added to it; what is there keeps its name and meaning.

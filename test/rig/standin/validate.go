@@ -80,7 +80,7 @@ type rule struct {
 	} `json:"targetModels"`
 }
 
-// validate is what Kthena v1.0.0's validators make of an object, as far as the fields of test/crds go: it says why the object is
+// validate is what Kthena v1.0.0's validators make of an object, as far as the fields of test/rig/crds go: it says why the object is
 // refused, or nothing. They admit every ModelServer.
 func validate(raw []byte) (string, error) {
 	var o object

@@ -22,8 +22,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/volcano-sh/kthena-certgen/internal/offline"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
-	"github.com/volcano-sh/kthena-certgen/pkg/offline"
 )
 
 var (

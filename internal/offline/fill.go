@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/volcano-sh/kthena-certgen/internal/durable"
+	"github.com/volcano-sh/kthena-certgen/pkg/durable"
 )
 
 // fill makes dir hold files instead of what was found there by check, or, on an error, that. A dir that is there stays the same

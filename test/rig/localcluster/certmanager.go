@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
-	"github.com/volcano-sh/kthena-certgen/internal/controlplane"
+	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
 )
 
 // CertManagerNamespace holds the Secrets that a ClusterIssuer names, as in cert-manager's own installation.

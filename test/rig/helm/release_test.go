@@ -12,8 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/volcano-sh/kthena-certgen/internal/helm"
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
+	"github.com/volcano-sh/kthena-certgen/test/rig/helm"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 const chart = "testdata/greeting"

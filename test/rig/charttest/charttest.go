@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/volcano-sh/kthena-certgen/internal/controlplane"
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
-	"github.com/volcano-sh/kthena-certgen/test/crds"
+	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
+	"github.com/volcano-sh/kthena-certgen/test/rig/crds"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 // volumeDelay is how late a changed Secret reaches a pod's volume. It is short so that a test of renewal does not take minutes:

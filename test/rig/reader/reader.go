@@ -15,9 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/volcano-sh/kthena-certgen/internal/charttest"
-	"github.com/volcano-sh/kthena-certgen/internal/controlplane"
-	"github.com/volcano-sh/kthena-certgen/internal/markdown"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
+	"github.com/volcano-sh/kthena-certgen/test/rig/markdown"
 )
 
 // blockTimeout is how long the commands of one block may take.

@@ -52,7 +52,7 @@ func pods(t *testing.T) *Kubelet {
 // testImages builds the stand-in for Kthena into dir.
 func testImages(dir string) (Images, error) {
 	standin := filepath.Join(dir, "standin")
-	build := exec.Command("go", "build", "-o", standin, "../../test/standin")
+	build := exec.Command("go", "build", "-o", standin, "../standin")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building the stand-in: %w\n%s", err, output)

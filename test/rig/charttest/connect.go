@@ -11,9 +11,9 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/volcano-sh/kthena-certgen/internal/controlplane"
-	"github.com/volcano-sh/kthena-certgen/internal/localcluster"
-	"github.com/volcano-sh/kthena-certgen/test/crds"
+	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
+	"github.com/volcano-sh/kthena-certgen/test/rig/crds"
+	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
 )
 
 // Connected makes Main use a cluster that is there already; see Connect. Only tests that ask nothing of the local cluster can be

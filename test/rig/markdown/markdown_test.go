@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/volcano-sh/kthena-certgen/internal/markdown"
+	"github.com/volcano-sh/kthena-certgen/test/rig/markdown"
 )
 
 // source has quotes where Markdown has backquotes.
