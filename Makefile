@@ -21,7 +21,7 @@ export CGO_ENABLED := 0
 
 .PHONY: demo
 demo: build ## Install the chart on a local API server, show every webhook at work and switch modes (KEEP=1 leaves it running)
-	@$(GO) run ./hack/controlplane servers controllers certmanager >/dev/null
+	@$(GO) run ./hack/controlplane servers controllers >/dev/null
 	@bin/demo $(if $(KEEP),--keep)
 
 # Runs a command on a terminal and draws what it shows. The command sees no other make above it, whose options it would follow.
@@ -206,6 +206,7 @@ tidy: ## Tidy the Go modules
 	@cd hack/chartlint && $(GO) mod tidy
 	@cd hack/gremlins && $(GO) mod tidy
 	@cd hack/promtool && $(GO) mod tidy
+	@cd hack/setup-envtest && $(GO) mod tidy
 	@cd hack/terminal && $(GO) mod tidy
 	@cd hack/tools && $(GO) mod tidy
 	@cd test/helm4 && $(GO) mod tidy

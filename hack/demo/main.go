@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
 	"github.com/volcano-sh/kthena-certgen/test/rig/crds"
 	"github.com/volcano-sh/kthena-certgen/test/rig/helm"
 	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
@@ -62,9 +63,13 @@ func run(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 	p.done("")
-	// It takes its time to start, and only the switches need it.
+	// Only the switches need it. It takes its time to start; to build it, once, takes so much that it comes after the rest.
 	certManager := make(chan error, 1)
-	go func() { certManager <- cluster.StartCertManager(ctx) }()
+	startCertManager := func() { go func() { certManager <- cluster.StartCertManager(ctx) }() }
+	_, notBuilt := controlplane.Find(controlplane.CertManager)
+	if notBuilt == nil {
+		startCertManager()
+	}
 
 	kubelet, err := cluster.RunPods(ctx, localcluster.PodOptions{Images: localcluster.Images{
 		"kthena-certgen":            certgen,
@@ -111,6 +116,12 @@ func run(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 
+	if notBuilt != nil {
+		if _, err := controlplane.Ensure(ctx, []string{controlplane.CertManager}, os.Stderr); err != nil {
+			return err
+		}
+		startCertManager()
+	}
 	p.step("Starting cert-manager")
 	if err := <-certManager; err != nil {
 		return err

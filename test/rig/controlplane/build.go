@@ -26,7 +26,7 @@ var stripFlags = []string{"-s", "-w"}
 // v0.0.0-master, which charts refuse.
 const versionPackage = "k8s.io/component-base/version"
 
-// Ensure builds the programs of the named groups that have not been built yet and returns the folder of each group. What
+// Ensure finds or builds the programs of the named groups that are not there yet and returns the folder of each group. What
 // it is doing goes to progress, which gets nothing when there is nothing to build. Several processes may do this at once.
 func Ensure(ctx context.Context, names []string, progress io.Writer) (map[string]string, error) {
 	dirs := map[string]string{}
@@ -78,7 +78,7 @@ func (g group) ensure(ctx context.Context, progress io.Writer) (string, error) {
 	return dir, nil
 }
 
-// build compiles the programs into dir. They appear there all at once or not at all.
+// build puts the programs into dir: those that are published, if any, or what it compiles. They appear there all at once or not at all.
 func (g group) build(ctx context.Context, root, dir string, progress io.Writer) error {
 	// The caller holds the lock, so that what lies here is what a killed build has left.
 	unfinished := filepath.Join(outputs(root), g.name+".unfinished")
@@ -90,6 +90,18 @@ func (g group) build(ctx context.Context, root, dir string, progress io.Writer) 
 		return err
 	}
 	module := filepath.Join(root, g.module)
+	if g.published {
+		version, err := g.version(module)
+		if err != nil {
+			return err
+		}
+		p := published{module: filepath.Join(root, envtestModule), patience: indexPatience}
+		if ok, err := p.fill(ctx, g, version, unfinished, progress); err != nil {
+			return err
+		} else if ok {
+			return os.Rename(unfinished, dir)
+		}
+	}
 	ldflags, err := g.ldflags(module)
 	if err != nil {
 		return err

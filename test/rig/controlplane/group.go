@@ -47,6 +47,8 @@ type group struct {
 	// crds are the folders of definitions that are copied beside the programs, if any.
 	crds     []definitions
 	override string // environment variable that names a folder to use instead, if any
+	// published says that Kubernetes publishes the programs for tests.
+	published bool
 	// onDemand keeps the group from being built unless it is named.
 	onDemand bool
 }
@@ -64,6 +66,7 @@ var groups = []group{
 		},
 		versioned: "k8s.io/kubernetes",
 		override:  assetsEnv,
+		published: true,
 	},
 	{
 		name:      Controllers,
