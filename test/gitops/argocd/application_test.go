@@ -23,6 +23,8 @@ type application struct {
 	repository string
 	// options are its sync options besides those of the manual.
 	options []string
+	// withCRDs says that Kthena's kinds are a source of their own.
+	withCRDs bool
 }
 
 // newApplication prepares an Application that differs from the manual's in where its chart comes from. It goes away with the test.
@@ -36,17 +38,23 @@ func newApplication(t *testing.T, repository, mode string, options ...string) *a
 
 // spec is the manual's, with values.
 func (a *application) spec(values map[string]any) map[string]any {
-	return map[string]any{
-		"project": "default",
-		"source": map[string]any{
-			"repoURL": a.repository, "targetRevision": "main", "path": "charts/kthena", "helm": map[string]any{"valuesObject": values},
-		},
+	chart := map[string]any{
+		"repoURL": a.repository, "targetRevision": "main", "path": "charts/kthena", "helm": map[string]any{"valuesObject": values},
+	}
+	spec := map[string]any{
+		"project":     "default",
 		"destination": map[string]any{"server": "https://kubernetes.default.svc", "namespace": a.Namespace},
 		"syncPolicy": map[string]any{
 			"automated":   map[string]any{"prune": true, "selfHeal": true},
 			"syncOptions": append([]string{"CreateNamespace=true"}, a.options...),
 		},
 	}
+	if a.withCRDs {
+		spec["sources"] = []any{map[string]any{"repoURL": a.repository, "targetRevision": "main", "path": crdsFolder}, chart}
+	} else {
+		spec["source"] = chart
+	}
+	return spec
 }
 
 // install makes the Application, which deletes its objects when it is deleted.
@@ -146,12 +154,17 @@ func (a *application) get(t *testing.T) *unstructured.Unstructured {
 func (a *application) awaitHealthy(t *testing.T) {
 	t.Helper()
 	a.await(t, "the Application is Synced and Healthy", func(o *unstructured.Unstructured) bool {
-		wanted, _, _ := unstructured.NestedMap(o.Object, "spec", "source")
-		compared, _, _ := unstructured.NestedMap(o.Object, "status", "sync", "comparedTo", "source")
 		_, running := o.Object["operation"]
-		return !running && assert.ObjectsAreEqual(wanted, compared) && text(o, "status", "operationState", "phase") == "Succeeded" &&
+		return !running && compared(o, "source") && compared(o, "sources") && text(o, "status", "operationState", "phase") == "Succeeded" &&
 			text(o, "status", "sync", "status") == "Synced" && text(o, "status", "health", "status") == "Healthy"
 	})
+}
+
+// compared reports whether Argo CD has looked at what a field of the Application names.
+func compared(o *unstructured.Unstructured, field string) bool {
+	wanted, _, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", field)
+	seen, _, _ := unstructured.NestedFieldNoCopy(o.Object, "status", "sync", "comparedTo", field)
+	return assert.ObjectsAreEqual(wanted, seen)
 }
 
 func (a *application) await(t *testing.T, what string, says func(*unstructured.Unstructured) bool) {

@@ -24,6 +24,7 @@ func TestArgoCD(t *testing.T) {
 			lifeOf(t, repository, charttest.CertManager, charttest.Auto)
 		}},
 		{Name: "in auto mode, webhook configurations in a later wave", Do: func(t *testing.T) { waves(t, repository) }},
+		{Name: "in auto mode, with the CRDs", Do: func(t *testing.T) { bringCRDs(t, repository) }},
 		{Name: "a replace in auto mode without the controller", Do: func(t *testing.T) { replaceWithoutController(t, repository) }},
 	})
 }

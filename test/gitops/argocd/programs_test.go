@@ -116,11 +116,12 @@ func track(t *testing.T, method string) {
 	require.NoError(t, err)
 }
 
-// commitChart makes a git repository that holds the chart where this one does, and returns its address.
+// commitChart makes a git repository that holds the chart where this one does, and Kthena's kinds, and returns its address.
 func commitChart(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(filepath.Join(dir, "charts", "kthena"), os.DirFS(env.Chart())))
+	writeCRDs(t, dir)
 	for _, args := range [][]string{
 		{"init", "--quiet", "--initial-branch=main"}, {"add", "."},
 		{"-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message=The chart"},

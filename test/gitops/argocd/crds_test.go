@@ -1,0 +1,75 @@
+package argocd
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
+
+	"github.com/volcano-sh/kthena-certgen/test/gitops/scenario"
+	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
+	"github.com/volcano-sh/kthena-certgen/test/rig/crds"
+)
+
+// crdsFolder is the folder of the repository with Kthena's kinds.
+const crdsFolder = "crds"
+
+var definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+
+// writeCRDs writes Kthena's kinds into a repository. They are applied on the server, which the real ones are too big to do without,
+// and stay when the Application goes: that would take every object of theirs along.
+func writeCRDs(t *testing.T, repository string) {
+	t.Helper()
+	all, err := crds.All()
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(filepath.Join(repository, crdsFolder), 0o755))
+	for _, crd := range all {
+		metav1.SetMetaDataAnnotation(&crd.ObjectMeta, "argocd.argoproj.io/sync-options", "ServerSideApply=true,Delete=false")
+		text, err := yaml.Marshal(crd)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(repository, crdsFolder, crd.Name+".yaml"), text, 0o644))
+	}
+}
+
+// forgetCRDs makes the cluster know Kthena's kinds no more.
+func forgetCRDs(t *testing.T) {
+	t.Helper()
+	client := scenario.Dynamic(t, env).Resource(definitions)
+	all, err := crds.All()
+	require.NoError(t, err)
+	for _, crd := range all {
+		require.NoError(t, client.Delete(t.Context(), crd.Name, metav1.DeleteOptions{}))
+	}
+	for _, crd := range all {
+		scenario.Await(t, crd.Name+" is gone", func() (bool, any) {
+			_, err := client.Get(t.Context(), crd.Name, metav1.GetOptions{})
+			return apierrors.IsNotFound(err), err
+		})
+	}
+}
+
+// bringCRDs installs the chart and Kthena's kinds, as two sources of one Application, into a cluster that does not know them.
+func bringCRDs(t *testing.T, repository string) {
+	forgetCRDs(t)
+	a := newApplication(t, repository, charttest.Auto)
+	a.withCRDs = true
+	later := map[string]any{"global": map[string]any{"requireCRDs": false}}
+	a.Run(t,
+		scenario.Step{Name: "install, the CRDs as a source of their own", Do: func(t *testing.T) string {
+			a.install(t, scenario.Values(charttest.Auto, later))
+			return scenario.Count(a.refresh(t, 1), "objects")
+		}},
+		scenario.Step{Name: "upgrade of both", Do: func(t *testing.T) string {
+			bundles := a.Bundles(t)
+			a.change(t, scenario.Values(charttest.Auto, later, scenario.Labelled("once")))
+			assert.Equal(t, bundles, a.Bundles(t))
+			return scenario.Count(a.refresh(t, 1), "objects")
+		}},
+	)
+}
