@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
@@ -100,7 +101,7 @@ func TestTwoControllersMakeOneRollAndThenNothing(t *testing.T) {
 	if testing.Short() {
 		idle = 15 * time.Second
 	}
-	i := install(t)
+	i := install(t, settings(map[string]any{"retireAfter": "3s"}))
 	patch(t, i, deployment, `{"spec":{"replicas":2}}`)
 	i.Settle(t)
 	before := generations(t, i)
@@ -119,6 +120,15 @@ func TestTwoControllersMakeOneRollAndThenNothing(t *testing.T) {
 
 	patch(t, i, deployment, `{"spec":{"replicas":1}}`)
 	i.Settle(t)
+	// The last that comes of a renewal: the CA before it is trusted no longer.
+	require.Eventually(t, func() bool {
+		for _, target := range i.Targets(t) {
+			if trusted, _ := gen.ParseCertificates(target.CABundle); len(trusted) != 1 {
+				return false
+			}
+		}
+		return true
+	}, patience, 250*time.Millisecond, "every entry trusts one CA")
 	user := "system:serviceaccount:" + i.Namespace + ":" + deployment
 	still := versions(t, i)
 	pod := controllerPods(t, i)[0]
