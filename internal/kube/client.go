@@ -48,7 +48,7 @@ func New(cfg *rest.Config, log *slog.Logger) (*Client, error) {
 	// One run makes a handful of requests; the API server's own priority and fairness is what limits them.
 	cfg.QPS = -1
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return &Skew{Next: NewGate(next), Now: time.Now, Log: log}
+		return &clock{next: NewGate(next), now: time.Now, log: log}
 	})
 	next, err := authenticated(cfg)
 	if err != nil {
