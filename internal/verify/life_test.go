@@ -212,11 +212,10 @@ func texts(r Report) []string {
 	return all
 }
 
-func TestAClockMayDifferByAMinute(t *testing.T) {
+func TestAClockThatDiffersIsToldOf(t *testing.T) {
 	t.Parallel()
 	for ahead, want := range map[time.Duration]string{
-		time.Minute:                "",
-		-time.Minute:               "",
+		0:                          "",
 		time.Minute + time.Second:  "its clock is 1m1s ahead of the API server's",
 		-time.Minute - time.Second: "its clock is 1m1s behind the API server's",
 	} {
