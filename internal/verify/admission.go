@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/volcano-sh/kthena-certgen/internal/sample"
@@ -71,12 +72,12 @@ func (v *Verifier) ask(ctx context.Context, a *asked) error {
 
 // askBoth asks for an object with each of the specs of a sample: the valid one, and the invalid one if there is one.
 func (v *Verifier) askBoth(ctx context.Context, a *asked, s sample.Sample) (answers [2]answer, err error) {
-	group := newGroup()
+	var group errgroup.Group
 	for i, spec := range []json.RawMessage{s.Valid, s.Invalid} {
 		if spec == nil {
 			continue
 		}
-		group.run(func() (err error) {
+		group.Go(func() (err error) {
 			answers[i], err = v.create(ctx, a, s.Kind, spec)
 			if err == nil && answers[i].closed() {
 				answers[i], err = v.create(ctx, a, s.Kind, spec)
@@ -84,7 +85,8 @@ func (v *Verifier) askBoth(ctx context.Context, a *asked, s sample.Sample) (answ
 			return err
 		})
 	}
-	return answers, group.wait()
+	err = group.Wait()
+	return answers, err
 }
 
 // samplesOf are the samples of a resource. For one that the versions of Kthena that are known do not have it is an empty object:

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -44,10 +46,10 @@ func (s *server) object(v *Verifier) string { return "Service " + v.Namespace + 
 
 // look reads everything about a server, and dials its endpoints.
 func (v *Verifier) look(ctx context.Context, s *server) error {
-	group := newGroup()
-	group.run(func() error { return v.lookAtService(ctx, s) })
-	group.run(func() error { return v.lookAtSecret(ctx, s) })
-	return group.wait()
+	var group errgroup.Group
+	group.Go(func() error { return v.lookAtService(ctx, s) })
+	group.Go(func() error { return v.lookAtSecret(ctx, s) })
+	return group.Wait()
 }
 
 // lookAtService finds the ready endpoints and what they serve.
@@ -55,18 +57,18 @@ func (v *Verifier) lookAtService(ctx context.Context, s *server) error {
 	var svc service
 	var slices list[EndpointSlice]
 	var found, known bool
-	group := newGroup()
-	group.run(func() (err error) {
+	var group errgroup.Group
+	group.Go(func() (err error) {
 		found, known, err = v.get(ctx, "/api/v1", "services", s.Name, nil, &svc)
 		return err
 	})
 	listed := false
-	group.run(func() (err error) {
+	group.Go(func() (err error) {
 		query := url.Values{"labelSelector": {"kubernetes.io/service-name=" + s.Name}}
 		listed, _, err = v.get(ctx, "/apis/discovery.k8s.io/v1", "endpointslices", "", query, &slices)
 		return err
 	})
-	if err := group.wait(); err != nil {
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	if known && !found {
@@ -151,9 +153,9 @@ func ReadyEndpoints(list []EndpointSlice, portName string) []Endpoint {
 // dial asks every endpoint for its certificate, and the Service where it can be reached.
 func (v *Verifier) dial(ctx context.Context, s *server, clusterIP string) error {
 	s.served = make([]served, len(s.Endpoints))
-	group := newGroup()
+	var group errgroup.Group
 	for i, e := range s.Endpoints {
-		group.run(func() error {
+		group.Go(func() error {
 			chain, err := Show(ctx, s.name(v), func(ctx context.Context) (net.Conn, error) {
 				return v.Dialer.DialEndpoint(ctx, v.Namespace, e)
 			})
@@ -172,7 +174,7 @@ func (v *Verifier) dial(ctx context.Context, s *server, clusterIP string) error 
 			return nil
 		})
 	}
-	group.run(func() error {
+	group.Go(func() error {
 		_, err := Show(ctx, s.name(v), func(ctx context.Context) (net.Conn, error) {
 			return v.Dialer.DialService(ctx, clusterIP, s.Port)
 		})
@@ -181,7 +183,7 @@ func (v *Verifier) dial(ctx context.Context, s *server, clusterIP string) error 
 		}
 		return nil
 	})
-	if err := group.wait(); err != nil {
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	s.served = slices.DeleteFunc(s.served, func(s served) bool { return s.chain == nil })

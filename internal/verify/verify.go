@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
@@ -118,14 +119,15 @@ func (v *Verifier) run(ctx context.Context) error {
 		return fmt.Errorf("%w: no webhook configuration for namespace %s has the label %s=%s, and no router there serves TLS: name the release, see: helm list --all-namespaces", ErrNothing, v.Namespace, labelInstance, v.Release)
 	}
 
-	group := newGroup()
+	// Without a context of its own: when one fails the others end, so that the report holds what they see.
+	var group errgroup.Group
 	for _, s := range servers {
-		group.run(func() error { return v.look(ctx, s) })
+		group.Go(func() error { return v.look(ctx, s) })
 	}
 	for _, resource := range resources(entries) {
-		group.run(func() error { return v.ask(ctx, resource) })
+		group.Go(func() error { return v.ask(ctx, resource) })
 	}
-	if err := group.wait(); err != nil {
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	if err := v.lookAtController(ctx); err != nil {
@@ -244,32 +246,4 @@ func (v *Verifier) describe(entries []*entry, servers []*server) {
 	for _, s := range servers {
 		v.report.Servers = append(v.report.Servers, s.Server)
 	}
-}
-
-// group runs functions at once. Unlike an errgroup it lets the others end, so that the report holds what they see.
-type group struct {
-	all    sync.WaitGroup
-	mu     sync.Mutex
-	errors []error
-}
-
-func newGroup() *group { return &group{} }
-
-func (g *group) run(f func() error) {
-	g.all.Go(func() {
-		if err := f(); err != nil {
-			g.mu.Lock()
-			g.errors = append(g.errors, err)
-			g.mu.Unlock()
-		}
-	})
-}
-
-// wait returns the first error, when all have ended.
-func (g *group) wait() error {
-	g.all.Wait()
-	if len(g.errors) == 0 {
-		return nil
-	}
-	return g.errors[0]
 }
