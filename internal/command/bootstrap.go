@@ -110,14 +110,14 @@ func (o *bootstrapOptions) pass(client *kube.Client, log *slog.Logger) *bootstra
 		Now:    time.Now,
 		Log:    log,
 	}
-	add := func(api webhook.API, kind string, names []string) {
+	add := func(kind string, names []string) {
 		for _, name := range names {
 			pass.Configurations = append(pass.Configurations, &webhook.Configuration{
-				API: api, Kind: kind, Name: name, Annotations: o.awaited, Patience: o.patience, FieldManager: fieldManager, Now: time.Now, Log: log,
+				API: client.ConfigurationsOf(kind), Kind: kind, Name: name, Annotations: o.awaited, Patience: o.patience, FieldManager: fieldManager, Now: time.Now, Log: log,
 			})
 		}
 	}
-	add(client.MutatingWebhookConfigurations(), webhook.Mutating, o.mutating)
-	add(client.ValidatingWebhookConfigurations(), webhook.Validating, o.validating)
+	add(webhook.Mutating, o.mutating)
+	add(webhook.Validating, o.validating)
 	return pass
 }

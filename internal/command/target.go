@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/internal/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
@@ -81,9 +82,9 @@ func (o *target) settle(ctx context.Context, found kube.Target, raw *kube.Raw, s
 		why = "the pod's"
 	}
 	served := map[string]bool{}
-	for _, resource := range []string{"mutatingwebhookconfigurations", "validatingwebhookconfigurations"} {
+	for _, r := range resource.WebhookConfigurations {
 		var all configurations
-		err := raw.Get(ctx, "/apis/admissionregistration.k8s.io/v1/"+resource, url.Values{"labelSelector": {o.selector()}}, &all)
+		err := raw.Get(ctx, r.Path("", ""), url.Values{"labelSelector": {o.selector()}}, &all)
 		if err != nil && !apierrors.IsForbidden(err) {
 			return fmt.Errorf("finding the namespace of release %s: %w", o.release, err)
 		}

@@ -22,9 +22,9 @@ import (
 	"time"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/internal/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/core"
-	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 
 const (
@@ -138,18 +138,19 @@ func New(c Options) *Controller {
 	for _, of := range c.Config.Components {
 		r := &component{Component: of, healing: newLoop(), serving: newLoop()}
 		wake := func() { r.healing.wake(); r.serving.wake() }
-		namespaced := func(api, resource string) string { return api + "/namespaces/" + c.Config.Namespace + "/" + resource }
-		r.deployment = newMirror[deployment](namespaced("/apis/apps/v1", "deployments"), named(of.Deployment), k.wakeServing, c.Log)
+		r.deployment = newMirror[deployment](resource.Deployments.Path(c.Config.Namespace, ""), named(of.Deployment), k.wakeServing, c.Log)
 		for _, cert := range of.Certificates {
 			services = append(services, cert.Service)
 			w := watched{Certificate: cert}
 			if c.Config.Mode == verify.Auto {
-				w.secret = newMirror[core.Secret](namespaced("/api/v1", "secrets"), named(cert.Secret), wake, c.Log)
+				w.secret = newMirror[core.Secret](resource.Secrets.Path(c.Config.Namespace, ""), named(cert.Secret), wake, c.Log)
 			}
-			for kind, names := range map[string][]string{webhook.Mutating: cert.Mutating, webhook.Validating: cert.Validating} {
+			for of, names := range map[resource.Resource][]string{
+				resource.MutatingWebhookConfigurations: cert.Mutating, resource.ValidatingWebhookConfigurations: cert.Validating,
+			} {
 				for _, name := range names {
-					m := newMirror[configuration](kube.ConfigurationsPath(kind), named(name), wake, c.Log)
-					w.configurations = append(w.configurations, watchedConfiguration{kind, name, m})
+					m := newMirror[configuration](of.Path("", ""), named(name), wake, c.Log)
+					w.configurations = append(w.configurations, watchedConfiguration{of.Kind, name, m})
 				}
 			}
 			r.certificates = append(r.certificates, w)
@@ -157,7 +158,7 @@ func New(c Options) *Controller {
 		k.components = append(k.components, r)
 	}
 	query := url.Values{"labelSelector": {"kubernetes.io/service-name in (" + strings.Join(services, ",") + ")"}}
-	k.slices = newMirror[slice]("/apis/discovery.k8s.io/v1/namespaces/"+c.Config.Namespace+"/endpointslices", query, k.wakeServing, c.Log)
+	k.slices = newMirror[slice](resource.EndpointSlices.Path(c.Config.Namespace, ""), query, k.wakeServing, c.Log)
 	return k
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/internal/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
@@ -89,13 +90,12 @@ func (c *Controller) busy(r *component) string {
 // roll makes the Deployment replace its pods, by the one annotation that it may change. That it was not changed since it was
 // looked at is seen by the API server.
 func (c *Controller) roll(ctx context.Context, r *component, o *observation, d decision) error {
-	path := "/apis/apps/v1/namespaces/" + c.Config.Namespace + "/deployments/" + r.Deployment
 	patch := map[string]any{
 		"metadata": map[string]any{"resourceVersion": o.deployment.Metadata.ResourceVersion},
 		"spec":     map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotationCertificate: d.roll}}}},
 	}
 	var rolled deployment
-	err := c.API.MergePatch(ctx, path, patch, fieldManager, &rolled)
+	err := c.API.MergePatch(ctx, resource.Deployments.Path(c.Config.Namespace, r.Deployment), patch, fieldManager, &rolled)
 	if apierrors.IsConflict(err) {
 		// Somebody else was faster; the watch brings what they did.
 		return nil
@@ -106,7 +106,7 @@ func (c *Controller) roll(ctx context.Context, r *component, o *observation, d d
 	r.deployment.put(r.Deployment, &rolled)
 	c.metrics.rolls.add(1, r.Deployment)
 	c.Log.Info("rolling", "deployment", c.Config.Namespace+"/"+r.Deployment, "to", d.roll, "reason", d.why)
-	about := reference("apps/v1", "Deployment", c.Config.Namespace, r.Deployment, rolled.Metadata.UID)
+	about := reference(resource.Deployments, c.Config.Namespace, r.Deployment, rolled.Metadata.UID)
 	c.tell.event(ctx, about, core.EventTypeNormal, "Rolled", d.why)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
 	"github.com/volcano-sh/kthena-certgen/pkg/core"
 )
@@ -112,11 +113,11 @@ func (t *teller) healed(ctx context.Context, secret, uid, what string) {
 
 // secret is a Secret in the API's terms.
 func (t *teller) secret(name, uid string) core.ObjectReference {
-	return reference("v1", "Secret", t.namespace, name, uid)
+	return reference(resource.Secrets, t.namespace, name, uid)
 }
 
-func reference(version, kind, namespace, name, uid string) core.ObjectReference {
-	return core.ObjectReference{APIVersion: version, Kind: kind, Namespace: namespace, Name: name, UID: types.UID(uid)}
+func reference(r resource.Resource, namespace, name, uid string) core.ObjectReference {
+	return core.ObjectReference{APIVersion: r.APIVersion(), Kind: r.Kind, Namespace: namespace, Name: name, UID: types.UID(uid)}
 }
 
 // event records an Event, or logs that it could not be. Nobody waits for it.

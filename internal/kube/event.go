@@ -5,16 +5,19 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/pkg/bootstrap"
 	"github.com/volcano-sh/kthena-certgen/pkg/core"
 )
 
 // Events is the Events of one namespace. Each is sent once: what it tells is not worth waiting for.
 func (c *Client) Events(namespace string) bootstrap.Events {
-	return events{&resource[*core.Event]{c, c.api, "events", namespace, func() *core.Event { return &core.Event{} }}}
+	return events{objectsOf[core.Event](c, resource.Events, namespace)}
 }
 
-type events struct{ *resource[*core.Event] }
+type events struct {
+	*objects[core.Event, *core.Event]
+}
 
 // Create implements bootstrap.Events. Neither Retry nor the REST client, which heeds Retry-After, tries again.
 func (e events) Create(ctx context.Context, event *core.Event, opts metav1.CreateOptions) (*core.Event, error) {

@@ -18,6 +18,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/streaming/pkg/httpstream/spdy"
 
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
@@ -65,7 +66,7 @@ func (p *PortForward) DialEndpoint(ctx context.Context, namespace string, e veri
 	if e.Pod == "" {
 		return nil, fmt.Errorf("dialing %s, which is no pod, from outside the cluster: %w", e.Address, errors.ErrUnsupported)
 	}
-	url := p.raw.client.Post().AbsPath("/api/v1/namespaces", namespace, "pods", e.Pod, "portforward").URL()
+	url := p.raw.client.Post().AbsPath(resource.Pods.Path(namespace, e.Pod), "portforward").URL()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("forwarding a port of pod %s/%s: %w", namespace, e.Pod, err)

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/version"
 
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
@@ -19,7 +20,7 @@ var injects = version.MustParseGeneric("1.19.0")
 // lookAtCertManager checks what cert-manager mode needs.
 func (f *facts) lookAtCertManager(ctx context.Context) error {
 	var group struct{}
-	found, err := f.get(ctx, "/apis/cert-manager.io/v1", nil, &group)
+	found, err := f.get(ctx, resource.Issuers.GroupPath(), nil, &group)
 	if err != nil {
 		return err
 	}
@@ -40,7 +41,7 @@ func (f *facts) lookAtCertManager(ctx context.Context) error {
 func (f *facts) lookAtVersion(ctx context.Context) error {
 	var injectors list
 	query := url.Values{"labelSelector": {"app.kubernetes.io/component=cainjector,app.kubernetes.io/name=cainjector"}}
-	if err := f.api.Get(ctx, "/apis/apps/v1/deployments", query, &injectors); err != nil && !apierrors.IsForbidden(err) {
+	if err := f.api.Get(ctx, resource.Deployments.Path("", ""), query, &injectors); err != nil && !apierrors.IsForbidden(err) {
 		return fmt.Errorf("listing the Deployments of cert-manager's CA injector: %w", err)
 	}
 	for _, d := range injectors.Items {
@@ -69,9 +70,9 @@ func (f *facts) lookAtIssuer(ctx context.Context) error {
 	if kind == "" {
 		kind = "Issuer"
 	}
-	path := "/apis/cert-manager.io/v1/namespaces/" + f.report.Namespace + "/issuers/" + name
+	path := resource.Issuers.Path(f.report.Namespace, name)
 	if kind == "ClusterIssuer" {
-		path = "/apis/cert-manager.io/v1/clusterissuers/" + name
+		path = resource.ClusterIssuers.Path("", name)
 	}
 	var o object
 	found, err := f.get(ctx, path, nil, &o)
@@ -107,7 +108,7 @@ func (f *facts) lookAtCertificates(ctx context.Context) error {
 			name = s.secret
 		}
 		var o object
-		found, err := f.get(ctx, "/api/v1/namespaces/"+f.report.Namespace+"/secrets/"+name, nil, &o)
+		found, err := f.get(ctx, resource.Secrets.Path(f.report.Namespace, name), nil, &o)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/internal/verify"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
@@ -78,7 +79,7 @@ func Make(ctx context.Context, v *verify.Verifier, wanted Wanted) (Plan, error) 
 		}
 	}
 	var o object
-	if f.controller, err = f.get(ctx, "/apis/apps/v1/namespaces/"+report.Namespace+"/deployments/kthena-certgen", nil, &o); err != nil {
+	if f.controller, err = f.get(ctx, resource.Deployments.Path(report.Namespace, "kthena-certgen"), nil, &o); err != nil {
 		return Plan{}, err
 	}
 	f.describe()
@@ -139,7 +140,7 @@ func (f *facts) lookAtHelm(ctx context.Context) error {
 	ns := f.report.Namespace
 	var stored list
 	query := url.Values{"labelSelector": {"owner=helm,status=deployed,name=" + f.report.Release}}
-	if _, err := f.get(ctx, "/api/v1/namespaces/"+ns+"/secrets", query, &stored); err != nil {
+	if _, err := f.get(ctx, resource.Secrets.Path(ns, ""), query, &stored); err != nil {
 		return err
 	}
 	for _, s := range stored.Items {
@@ -156,10 +157,10 @@ func (f *facts) lookAtHelm(ctx context.Context) error {
 		f.refused = append(f.refused, fmt.Sprintf("Helm knows no release %s in namespace %s: whoever applies the chart, such as Argo CD or Flux, has to change global.certManagementMode", f.report.Release, ns))
 		return nil
 	}
-	for _, resource := range []string{"mutatingwebhookconfigurations", "validatingwebhookconfigurations"} {
+	for _, r := range resource.WebhookConfigurations {
 		var all list
 		query := url.Values{"labelSelector": {"app.kubernetes.io/instance=" + f.report.Release}}
-		if _, err := f.get(ctx, "/apis/admissionregistration.k8s.io/v1/"+resource, query, &all); err != nil {
+		if _, err := f.get(ctx, r.Path("", ""), query, &all); err != nil {
 			return err
 		}
 		for _, o := range all.Items {
@@ -217,7 +218,7 @@ func (f *facts) lookAtSecrets(ctx context.Context) error {
 		name := f.of(s.values, s.secret)
 		id := "Secret " + f.report.Namespace + "/" + name
 		var o object
-		found, err := f.get(ctx, "/api/v1/namespaces/"+f.report.Namespace+"/secrets/"+name, nil, &o)
+		found, err := f.get(ctx, resource.Secrets.Path(f.report.Namespace, name), nil, &o)
 		if err != nil {
 			return err
 		}

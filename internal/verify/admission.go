@@ -12,30 +12,30 @@ import (
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/internal/sample"
 )
 
-// asked is a resource and the entries that are called when one of it is created.
+// asked is a resource, by its plural, and the entries that are called when one of it is created.
 type asked struct {
-	group, version, resource string
-	entries                  []*entry
+	resource.Resource
+	entries []*entry
 }
 
-// resources are those that the entries are for, by the first rule of each: the chart's entries have one.
-func resources(entries []*entry) []*asked {
+// asks are the resources that the entries are for, by the first rule of each: the chart's entries have one.
+func asks(entries []*entry) []*asked {
 	var found []*asked
-	byName := map[string]*asked{}
+	byName := map[resource.Resource]*asked{}
 	for _, e := range entries {
 		if len(e.rules) == 0 || len(e.rules[0].APIGroups) == 0 || len(e.rules[0].APIVersions) == 0 || len(e.rules[0].Resources) == 0 {
 			continue
 		}
-		a := &asked{group: e.rules[0].APIGroups[0], version: e.rules[0].APIVersions[0], resource: e.rules[0].Resources[0]}
-		key := a.group + "/" + a.version + "/" + a.resource
-		if byName[key] == nil {
-			byName[key] = a
-			found = append(found, a)
+		r := resource.Resource{Group: e.rules[0].APIGroups[0], Version: e.rules[0].APIVersions[0], Plural: e.rules[0].Resources[0]}
+		if byName[r] == nil {
+			byName[r] = &asked{Resource: r}
+			found = append(found, byName[r])
 		}
-		byName[key].entries = append(byName[key].entries, e)
+		byName[r].entries = append(byName[r].entries, e)
 	}
 	return found
 }
@@ -92,7 +92,7 @@ func (v *Verifier) askBoth(ctx context.Context, a *asked, s sample.Sample) (answ
 // samplesOf are the samples of a resource. For one that the versions of Kthena that are known do not have it is an empty object:
 // whatever a webhook says to it is an answer. There are none when the API server lacks the kind.
 func (v *Verifier) samplesOf(ctx context.Context, a *asked) ([]sample.Sample, error) {
-	if samples := sample.Of(a.resource); samples != nil {
+	if samples := sample.Of(a.Plural); samples != nil {
 		return samples, nil
 	}
 	kind, err := v.kindOf(ctx, a)
@@ -125,19 +125,18 @@ func (got answer) closed() bool {
 // create sends one object.
 func (v *Verifier) create(ctx context.Context, a *asked, kind string, spec json.RawMessage) (answer, error) {
 	o := map[string]any{
-		"apiVersion": a.group + "/" + a.version,
+		"apiVersion": a.APIVersion(),
 		"kind":       kind,
 		"metadata":   map[string]string{"generateName": "kthena-certgen-verify-"},
 		"spec":       spec,
 	}
-	path := fmt.Sprintf("/apis/%s/%s/namespaces/%s/%s", a.group, a.version, v.Namespace, a.resource)
-	err := v.API.DryRunCreate(ctx, path, o)
+	err := v.API.DryRunCreate(ctx, a.Path(v.Namespace, ""), o)
 	if err == nil {
 		return answer{asked: true}, nil
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		return answer{}, fmt.Errorf("creating one of %s in a dry run: %w", a.resource, err)
+		return answer{}, fmt.Errorf("creating one of %s in a dry run: %w", a.Plural, err)
 	}
 	text := err.Error()
 	answered := answer{asked: true}
@@ -147,10 +146,10 @@ func (v *Verifier) create(ctx context.Context, a *asked, kind string, spec json.
 		_, answered.cause, _ = strings.Cut(text, fmt.Sprintf("failed calling webhook %q: ", answered.failed))
 		answered.cause = strings.TrimPrefix(answered.cause, "failed to call webhook: ")
 	case apierrors.IsForbidden(err) && strings.Contains(text, "cannot create resource"):
-		v.forbidden(err, "create", a.resource+"."+a.group, "")
+		v.forbidden(err, "create", a.Plural+"."+a.Group, "")
 		return answer{}, nil
 	case apierrors.IsNotFound(err) && strings.HasPrefix(text, "namespaces "):
-		return answer{}, fmt.Errorf("creating one of %s in a dry run: %w", a.resource, err)
+		return answer{}, fmt.Errorf("creating one of %s in a dry run: %w", a.Plural, err)
 	case apierrors.IsNotFound(err):
 		answered.missing = true
 	case apierrors.IsInvalid(err):
@@ -182,10 +181,10 @@ func (v *Verifier) admit(a *asked, got answer) bool {
 		return false
 	}
 	ours, rest := a.split(got)
-	kind := a.resource + "." + a.group
+	kind := a.Plural + "." + a.Group
 	switch {
 	case got.missing:
-		v.find(KindMissing, "kind of "+kind, "kubectl get crd "+kind, "the API server does not serve %s/%s %s, so the webhooks for it are never called: install Kthena's CRDs", a.group, a.version, a.resource)
+		v.find(KindMissing, "kind of "+kind, "kubectl get crd "+kind, "the API server does not serve %s %s, so the webhooks for it are never called: install Kthena's CRDs", a.APIVersion(), a.Plural)
 	case ours != nil && got.failed != "":
 		ours.failure = got.cause
 	case ours != nil:
@@ -282,12 +281,12 @@ func (v *Verifier) kindOf(ctx context.Context, a *asked) (string, error) {
 			Kind string `json:"kind"`
 		} `json:"resources"`
 	}
-	err := v.API.Get(ctx, "/apis/"+a.group+"/"+a.version, url.Values{}, &served)
+	err := v.API.Get(ctx, a.GroupPath(), url.Values{}, &served)
 	if err != nil && !apierrors.IsNotFound(err) {
-		return "", fmt.Errorf("asking for the kinds of %s/%s: %w", a.group, a.version, err)
+		return "", fmt.Errorf("asking for the kinds of %s: %w", a.APIVersion(), err)
 	}
 	for _, r := range served.Resources {
-		if r.Name == a.resource {
+		if r.Name == a.Plural {
 			return r.Kind, nil
 		}
 	}

@@ -1,6 +1,10 @@
 package verify
 
-import "context"
+import (
+	"context"
+
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
+)
 
 // expectController takes note of the controller that a component's Deployment names.
 func (v *Verifier) expectController(d deployment) {
@@ -18,7 +22,7 @@ func (v *Verifier) lookAtController(ctx context.Context) error {
 	}
 	object := "Deployment " + v.Namespace + "/" + v.controller
 	var d deployment
-	found, known, err := v.get(ctx, "/apis/apps/v1", "deployments", v.controller, nil, &d)
+	found, known, err := v.get(ctx, resource.Deployments, v.controller, nil, &d)
 	switch {
 	case err != nil:
 		return err

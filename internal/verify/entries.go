@@ -9,10 +9,9 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
-
-const admissionAPI = "/apis/admissionregistration.k8s.io/v1/"
 
 // entry is one entry of a webhook configuration.
 type entry struct {
@@ -38,16 +37,13 @@ func (e *entry) object() string { return "webhook " + e.Name + " of " + e.Kind +
 func (v *Verifier) entries(ctx context.Context) ([]*entry, error) {
 	var found []*entry
 	query := url.Values{"labelSelector": {labelInstance + "=" + v.Release}}
-	for _, kind := range []struct{ name, resource string }{
-		{"MutatingWebhookConfiguration", "mutatingwebhookconfigurations"},
-		{"ValidatingWebhookConfiguration", "validatingwebhookconfigurations"},
-	} {
+	for _, r := range resource.WebhookConfigurations {
 		var configurations list[configuration]
-		if err := v.API.Get(ctx, admissionAPI+kind.resource, query, &configurations); err != nil {
-			if v.forbidden(err, "list", kind.resource, "") {
+		if err := v.API.Get(ctx, r.Path("", ""), query, &configurations); err != nil {
+			if v.forbidden(err, "list", r.Plural, "") {
 				continue
 			}
-			return nil, fmt.Errorf("listing %s: %w", kind.resource, err)
+			return nil, fmt.Errorf("listing %s: %w", r.Plural, err)
 		}
 		for _, c := range configurations.Items {
 			for _, w := range c.Webhooks {
@@ -55,7 +51,7 @@ func (v *Verifier) entries(ctx context.Context) ([]*entry, error) {
 				if s == nil || s.Namespace != v.Namespace {
 					continue
 				}
-				e := v.newEntry(kind.name, c, w)
+				e := v.newEntry(r, c, w)
 				found = append(found, e)
 				v.checkBundle(e, w.ClientConfig.CABundle)
 			}
@@ -64,16 +60,16 @@ func (v *Verifier) entries(ctx context.Context) ([]*entry, error) {
 	return found, nil
 }
 
-func (v *Verifier) newEntry(kind string, c configuration, w admissionv1.ValidatingWebhook) *entry {
+func (v *Verifier) newEntry(r resource.Resource, c configuration, w admissionv1.ValidatingWebhook) *entry {
 	e := &entry{
 		Webhook: Webhook{
-			Kind: kind, Configuration: c.Metadata.Name, Name: w.Name, Server: w.ClientConfig.Service.Name,
+			Kind: r.Kind, Configuration: c.Metadata.Name, Name: w.Name, Server: w.ClientConfig.Service.Name,
 			CAs: []Certificate{}, BundleManagers: bundleManagers(c.Metadata, w.Name), Admission: NotAsked,
 		},
 		component:   c.Metadata.Labels[labelComponent],
 		port:        443, // the API's default
 		rules:       w.Rules,
-		mutates:     strings.HasPrefix(kind, "Mutating"),
+		mutates:     r == resource.MutatingWebhookConfigurations,
 		certificate: c.Metadata.Annotations[annotationInjectFrom],
 	}
 	if w.ClientConfig.Service.Port != nil {

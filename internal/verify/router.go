@@ -1,6 +1,10 @@
 package verify
 
-import "context"
+import (
+	"context"
+
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
+)
 
 // The names of the router's Deployment and Service, and the port of the Service.
 const (
@@ -11,7 +15,7 @@ const (
 // findRouter returns the router's server, nil when it serves no TLS.
 func (v *Verifier) findRouter(ctx context.Context) (*server, error) {
 	var d deployment
-	found, _, err := v.get(ctx, "/apis/apps/v1", "deployments", routerName, nil, &d)
+	found, _, err := v.get(ctx, resource.Deployments, routerName, nil, &d)
 	if err != nil || !found {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
@@ -22,7 +23,7 @@ const (
 func (v *Verifier) lookAtSecret(ctx context.Context, s *server) error {
 	if s.Secret.Name == "" {
 		var d deployment
-		found, known, err := v.get(ctx, "/apis/apps/v1", "deployments", s.Deployment, nil, &d)
+		found, known, err := v.get(ctx, resource.Deployments, s.Deployment, nil, &d)
 		switch {
 		case err != nil:
 			return err
@@ -40,7 +41,7 @@ func (v *Verifier) lookAtSecret(ctx context.Context, s *server) error {
 		return nil
 	}
 	var stored storedSecret
-	found, known, err := v.get(ctx, "/api/v1", "secrets", s.Secret.Name, nil, &stored)
+	found, known, err := v.get(ctx, resource.Secrets, s.Secret.Name, nil, &stored)
 	if err != nil || !known {
 		return err
 	}
@@ -94,7 +95,7 @@ func (v *Verifier) lookAtCertificate(ctx context.Context, s *server, stored bool
 	name, ofNamespace := strings.CutPrefix(s.certificate, v.Namespace+"/")
 	if ofNamespace {
 		var c certificate
-		err := v.API.Get(ctx, "/apis/cert-manager.io/v1/namespaces/"+v.Namespace+"/certificates/"+name, nil, &c)
+		err := v.API.Get(ctx, resource.Certificates.Path(v.Namespace, name), nil, &c)
 		// This is for the reason alone, so a right that is missing or a cluster without cert-manager is no matter.
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
 			return err

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -59,13 +60,13 @@ func (v *Verifier) lookAtService(ctx context.Context, s *server) error {
 	var found, known bool
 	var group errgroup.Group
 	group.Go(func() (err error) {
-		found, known, err = v.get(ctx, "/api/v1", "services", s.Name, nil, &svc)
+		found, known, err = v.get(ctx, resource.Services, s.Name, nil, &svc)
 		return err
 	})
 	listed := false
 	group.Go(func() (err error) {
 		query := url.Values{"labelSelector": {"kubernetes.io/service-name=" + s.Name}}
-		listed, _, err = v.get(ctx, "/apis/discovery.k8s.io/v1", "endpointslices", "", query, &slices)
+		listed, _, err = v.get(ctx, resource.EndpointSlices, "", query, &slices)
 		return err
 	})
 	if err := group.Wait(); err != nil {

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/volcano-sh/kthena-certgen/internal/resource"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -124,8 +125,8 @@ func (v *Verifier) run(ctx context.Context) error {
 	for _, s := range servers {
 		group.Go(func() error { return v.look(ctx, s) })
 	}
-	for _, resource := range resources(entries) {
-		group.Go(func() error { return v.ask(ctx, resource) })
+	for _, a := range asks(entries) {
+		group.Go(func() error { return v.ask(ctx, a) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -189,23 +190,21 @@ func (v *Verifier) forbidden(err error, verb, resource, name string) bool {
 
 // get reads an object of the namespace, or a list when there is no name. It reports whether there is one, and whether that is
 // known: it is not when reading it is forbidden.
-func (v *Verifier) get(ctx context.Context, api, resource, name string, query url.Values, o any) (found, known bool, err error) {
-	path := api + "/namespaces/" + v.Namespace + "/" + resource
+func (v *Verifier) get(ctx context.Context, r resource.Resource, name string, query url.Values, o any) (found, known bool, err error) {
 	verb, doing := "list", "listing"
 	if name != "" {
-		path += "/" + name
 		verb, doing = "get", "getting"
 	}
-	err = v.API.Get(ctx, path, query, o)
+	err = v.API.Get(ctx, r.Path(v.Namespace, name), query, o)
 	switch {
 	case err == nil:
 		return true, true, nil
 	case apierrors.IsNotFound(err):
 		return false, true, nil
-	case v.forbidden(err, verb, resource, name):
+	case v.forbidden(err, verb, r.Plural, name):
 		return false, false, nil
 	}
-	return false, false, fmt.Errorf("%s %s %s: %w", doing, resource, strings.TrimSuffix(v.Namespace+"/"+name, "/"), err)
+	return false, false, fmt.Errorf("%s %s %s: %w", doing, r.Plural, strings.TrimSuffix(v.Namespace+"/"+name, "/"), err)
 }
 
 // described is what the report says of a certificate.
