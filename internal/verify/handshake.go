@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
 // Show connects and returns the certificates that the server shows to who calls it by name. They are verified later,
@@ -86,37 +88,16 @@ type Outcome struct {
 	NotAfter time.Time
 }
 
-// VerifyChain verifies what a server shows, as crypto/tls does in kube-apiserver: against a set of CAs, by a name, at a
-// time.
+// VerifyChain is [gen.VerifyChain] in the terms of findings.
 func VerifyChain(chain, cas []*x509.Certificate, name string, now time.Time) Outcome {
 	leaf := chain[0]
-	opts := x509.VerifyOptions{DNSName: name, Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: now}
-	for _, c := range cas {
-		opts.Roots.AddCert(c)
-	}
-	for _, c := range chain[1:] {
-		opts.Intermediates.AddCert(c)
-	}
-	chains, err := leaf.Verify(opts)
-	if err == nil {
-		var o Outcome
-		for _, chain := range chains {
-			end := chain[0].NotAfter
-			for _, c := range chain {
-				if c.NotAfter.Before(end) {
-					end = c.NotAfter
-				}
-			}
-			if end.After(o.NotAfter) {
-				o.NotAfter = end
-			}
-		}
-		return o
-	}
+	_, notAfter, err := gen.VerifyChain(chain, cas, name, now)
 	var hostname x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var unknown x509.UnknownAuthorityError
 	switch {
+	case err == nil:
+		return Outcome{NotAfter: notAfter}
 	case errors.As(err, &hostname):
 		return Outcome{Code: WrongName, Detail: fmt.Sprintf("is for %s, not for %s", orNothing(leaf.DNSNames), name)}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:

@@ -234,7 +234,6 @@ func (r *Report) checkLeaf() {
 }
 
 func (r *Report) checkChain(now time.Time) {
-	opts := x509.VerifyOptions{Roots: pool(r.CAs), Intermediates: pool(r.Chain[1:]), CurrentTime: now}
 	for _, c := range r.CAs {
 		switch {
 		case now.After(c.NotAfter):
@@ -245,26 +244,19 @@ func (r *Report) checkChain(now time.Time) {
 			r.warn("the CA set holds a certificate that is not a CA's: %s", Fingerprint(c))
 		}
 	}
-	chains, err := r.Leaf.Verify(opts)
-	if err == nil {
-		for _, chain := range chains {
-			end := slices.MinFunc(chain, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter
-			if end.After(r.NotAfter) {
-				r.NotAfter, r.Root = end, chain[len(chain)-1]
-			}
-		}
-		return
+	var err error
+	if r.Root, r.NotAfter, err = VerifyChain(r.Chain, r.CAs, "", now); err != nil {
+		r.explainChain(err, now)
 	}
-	r.explainChain(opts, err, now)
 }
 
 // explainChain turns the error of x509.Certificate.Verify into codes. Time is told apart from the rest by verifying
 // again at the two ends of the leaf's own life.
-func (r *Report) explainChain(opts x509.VerifyOptions, err error, now time.Time) {
+func (r *Report) explainChain(err error, now time.Time) {
 	timely := err
 	for _, t := range []time.Time{r.Leaf.NotBefore, r.Leaf.NotAfter} {
-		if opts.CurrentTime = t; timely != nil {
-			_, timely = r.Leaf.Verify(opts)
+		if timely != nil {
+			_, _, timely = VerifyChain(r.Chain, r.CAs, "", t)
 		}
 	}
 	var invalid x509.CertificateInvalidError
@@ -286,14 +278,6 @@ func (r *Report) explainChain(opts x509.VerifyOptions, err error, now time.Time)
 	case timely == nil:
 		r.fault(Expired, "a CA that the certificate leads to is not valid at %s", date(now))
 	}
-}
-
-func pool(certs []*x509.Certificate) *x509.CertPool {
-	p := x509.NewCertPool()
-	for _, c := range certs {
-		p.AddCert(c)
-	}
-	return p
 }
 
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
