@@ -18,12 +18,8 @@ import (
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
 
-const (
-	// dialTimeout is how long a pod may take to show its certificate.
-	dialTimeout = 5 * time.Second
-	// dialsAtOnce is how many pods are asked at the same time.
-	dialsAtOnce = 8
-)
+// dialsAtOnce is how many pods are asked at the same time.
+const dialsAtOnce = 8
 
 // serve compares what the pods of a component serve with what its Secrets hold and what is trusted, and acts on it. It returns
 // when to do so again at the latest.
@@ -260,8 +256,6 @@ func (c *Controller) ask(ctx context.Context, cert Certificate) ([]pod, error) {
 	group.SetLimit(dialsAtOnce)
 	for i, e := range endpoints {
 		group.Go(func() error {
-			ctx, cancel := context.WithTimeoutCause(ctx, dialTimeout, fmt.Errorf("no answer within %s", dialTimeout))
-			defer cancel()
 			chain, err := verify.Show(ctx, c.Config.serviceName(cert), func(ctx context.Context) (net.Conn, error) {
 				return c.Dialer.DialEndpoint(ctx, c.Config.Namespace, e)
 			})

@@ -9,12 +9,13 @@ import (
 	"net"
 	"strings"
 	"time"
-
-	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
-// Show connects and returns the certificates that the server shows to who calls it by name. They are verified later,
-// against each bundle.
+// dialTimeout is how long a server may take to show its certificate.
+const dialTimeout = 5 * time.Second
+
+// Show connects and returns the certificates that the server shows to who calls it by name, or that it has not within a few seconds. They
+// are verified later, against each bundle.
 func Show(ctx context.Context, name string, dial func(context.Context) (net.Conn, error)) ([]*x509.Certificate, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, dialTimeout, fmt.Errorf("no answer within %s", dialTimeout))
 	defer cancel()
@@ -76,62 +77,4 @@ func (s *server) behind(object string) string {
 		return s.calledBy()
 	}
 	return ", and it is behind Service " + s.Name
-}
-
-// Outcome is what verifying a certificate chain came to.
-type Outcome struct {
-	// Code is empty when the chain is good.
-	Code Code
-	// Detail says why it is not, as the end of a sentence about the certificate.
-	Detail string
-	// NotAfter is when it stops to be good, on the longest-lived path.
-	NotAfter time.Time
-}
-
-// VerifyChain is [gen.VerifyChain] in the terms of findings.
-func VerifyChain(chain, cas []*x509.Certificate, name string, now time.Time) Outcome {
-	leaf := chain[0]
-	_, notAfter, err := gen.VerifyChain(chain, cas, name, now)
-	var hostname x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var unknown x509.UnknownAuthorityError
-	switch {
-	case err == nil:
-		return Outcome{NotAfter: notAfter}
-	case errors.As(err, &hostname):
-		return Outcome{Code: WrongName, Detail: fmt.Sprintf("is for %s, not for %s", orNothing(leaf.DNSNames), name)}
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return untimely(leaf, invalid.Cert, now)
-	case errors.As(err, &unknown):
-		return Outcome{Code: Untrusted, Detail: "was signed by no CA that is trusted"}
-	}
-	return Outcome{Code: Unusable, Detail: "cannot be used: " + strings.TrimPrefix(err.Error(), "x509: ")}
-}
-
-// untimely says which certificate of a chain is not valid now. A leaf that lies ahead and one that is over are told apart.
-func untimely(leaf, c *x509.Certificate, now time.Time) Outcome {
-	switch {
-	case !c.Equal(leaf):
-		return Outcome{Code: Expired, Detail: fmt.Sprintf("leads to a CA (%s) that is valid from %s to %s only", short(c), date(c.NotBefore), date(c.NotAfter))}
-	case now.Before(c.NotBefore):
-		return Outcome{Code: NotYetValid, Detail: "is valid from " + date(c.NotBefore) + " only"}
-	}
-	return Outcome{Code: Expired, Detail: "expired on " + date(c.NotAfter)}
-}
-
-func orNothing(names []string) string {
-	if len(names) == 0 {
-		return "no DNS name"
-	}
-	return strings.Join(names, ", ")
-}
-
-// last is when the last of certs ends.
-func last(certs []*x509.Certificate) (end time.Time) {
-	for _, c := range certs {
-		if c.NotAfter.After(end) {
-			end = c.NotAfter
-		}
-	}
-	return end
 }

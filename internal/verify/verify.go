@@ -64,8 +64,6 @@ const (
 
 	// maxWarnWithin is the default of WarnWithin, where a tenth of a certificate's life is not shorter.
 	maxWarnWithin = 30 * 24 * time.Hour
-	// dialTimeout is how long an endpoint may take to show its certificate.
-	dialTimeout = 5 * time.Second
 )
 
 // Verifier is one look at a release.
