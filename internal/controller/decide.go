@@ -20,23 +20,6 @@ const (
 	projection = 2 * time.Minute
 )
 
-// memory is what a component's state was before, as far as it decides. It is lost with the process: what has to last for a
-// while then begins anew.
-type memory struct {
-	// target is what every entry trusts, since then.
-	target       string
-	trustedSince time.Time
-	// newerSince is since when a pod has served a newer certificate than is mounted here, zero when none does.
-	newerSince time.Time
-	// uniformSince is since when every ready pod has served the certificate of each Secret.
-	uniformSince map[string]uniformity
-}
-
-type uniformity struct {
-	leaf  string
-	since time.Time
-}
-
 // finding is one thing that is wrong or worth knowing.
 type finding struct {
 	code    verify.Code
@@ -107,101 +90,6 @@ func decide(cfg *Config, o *observation, m *memory, now time.Time) decision {
 	roll(cfg, o, m, &d, stale, now)
 	retire(cfg, o, m, &d, now)
 	return d
-}
-
-// note brings the memory up to date.
-func (m *memory) note(cfg *Config, o *observation, usable bool, now time.Time) {
-	if !cfg.mounts() || !o.newerServed() {
-		m.newerSince = time.Time{}
-	} else if m.newerSince.IsZero() {
-		m.newerSince = now
-	}
-	target := ""
-	if usable {
-		target = o.target()
-	}
-	if target != m.target {
-		m.target, m.trustedSince = target, now
-	}
-	was := m.uniformSince
-	m.uniformSince = map[string]uniformity{}
-	for _, c := range o.certificates {
-		if c.stored.Leaf == nil || !c.uniform() || o.deployment == nil || o.deployment.unsettled() != "" || len(c.pods) != int(o.deployment.replicas()) {
-			continue
-		}
-		u := uniformity{c.fingerprint(), now}
-		if before := was[c.Secret]; before.leaf == u.leaf {
-			u = before
-		}
-		m.uniformSince[c.Secret] = u
-	}
-}
-
-// roll decides whether the pods are rolled to what the Secrets hold, now that it can be used and some of them serve something
-// else.
-func roll(cfg *Config, o *observation, m *memory, d *decision, stale int, now time.Time) {
-	target := o.target()
-	first := firstStale(o)
-	tell := func(after time.Duration, why string) {
-		d.find(first, verify.Stale, after, "Deployment %s/%s: %d of its pods serve another certificate than Secret %s holds (%s): %s",
-			cfg.Namespace, o.component, stale, first.Secret, short(first.stored.Leaf), why)
-	}
-	settled := m.trustedSince.Add(cfg.Settle.Duration)
-	if mistrusted(o, now) {
-		// To wait would prolong what fails now; a pod takes longer to start than an API server's cache to learn.
-		settled = m.trustedSince
-	}
-	// Pods that started since a renewal have got it, and the controller's own volume may not have it yet.
-	late := m.newerSince.Add(projection)
-	switch {
-	case o.deployment == nil: // found already
-	case !m.newerSince.IsZero() && now.Before(late):
-		d.lookAgain(late.Sub(now))
-	case o.deployment.rolledTo() == target:
-		// It was rolled for this; at most once for each certificate.
-		if o.deployment.unsettled() == "" {
-			tell(longPatience, "it was rolled to it already, and they came up with older files: restart it by kubectl rollout restart")
-		}
-	case !cfg.Roll:
-		tell(patience, "it would be rolled, which the configuration forbids: restart it by kubectl rollout restart")
-	case o.deployment.Spec.Paused:
-		tell(longPatience, "it is paused, so it is not rolled: resume it by kubectl rollout resume")
-	case o.deployment.unsettled() != "":
-		tell(rollPatience, o.deployment.unsettled()+", so it is not rolled yet")
-	case o.busy != "":
-		// Only one Deployment is rolled at a time. The other one's changes wake this component, too.
-		tell(rollPatience, "it is not rolled before the roll of Deployment "+o.busy+" has ended: see kubectl rollout status")
-	case now.Before(settled):
-		d.lookAgain(settled.Sub(now))
-	default:
-		d.roll = target
-		d.why = fmt.Sprintf("%d of its pods served another certificate than Secret %s holds (%s), which every webhook entry has trusted for %s",
-			stale, first.Secret, short(first.stored.Leaf), now.Sub(m.trustedSince).Round(time.Second))
-	}
-}
-
-// mistrusted reports whether an entry does not trust what a pod serves.
-func mistrusted(o *observation, now time.Time) bool {
-	for _, c := range o.certificates {
-		for _, p := range c.stale() {
-			for _, e := range c.entries {
-				if verify.VerifyChain(p.chain, e.cas, c.name, now).Code != "" {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// firstStale is the first certificate that a pod does not serve.
-func firstStale(o *observation) *certificate {
-	for i := range o.certificates {
-		if len(o.certificates[i].stale()) > 0 {
-			return &o.certificates[i]
-		}
-	}
-	return nil
 }
 
 // judgePods looks at what the pods serve by itself.

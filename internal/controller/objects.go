@@ -2,6 +2,8 @@ package controller
 
 import (
 	"k8s.io/utils/ptr"
+
+	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
 // annotationCertificate is what the pods' template of a Deployment is given to roll the pods to other certificates: their
@@ -76,4 +78,12 @@ func (d *deployment) rolling() bool {
 // rolledTo is the value of the annotation.
 func (d *deployment) rolledTo() string {
 	return d.Spec.Template.Metadata.Annotations[annotationCertificate]
+}
+
+// slice is an EndpointSlice.
+type slice struct {
+	Metadata struct {
+		Labels map[string]string `json:"labels"`
+	} `json:"metadata"`
+	verify.EndpointSlice
 }

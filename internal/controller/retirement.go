@@ -1,11 +1,15 @@
 package controller
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/volcano-sh/kthena-certgen/internal/verify"
+	"github.com/volcano-sh/kthena-certgen/pkg/core"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -64,6 +68,50 @@ func (c *certificate) served(ca *x509.Certificate, now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// retire takes CAs out of the Secret's set and then out of the webhook configurations. Interrupted in between, the next one
+// finds in the Secret which they are.
+func (c *Controller) retire(ctx context.Context, r *component, due retirement) error {
+	cert := r.certificate(due.certificate.Secret)
+	stored, err := cert.secret.get(cert.Secret)
+	if err != nil || stored == nil {
+		return err
+	}
+	set := due.certificate.stored.CAs
+	retired := due.certificate.retired
+	if len(due.cas) > 0 {
+		err := c.store(r.Component, cert.Certificate).Retire(ctx, stored, cert.DNSNames, due.cas)
+		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+			return nil // somebody has changed it, and the watch brings what they did
+		}
+		if err != nil {
+			return err
+		}
+		c.metrics.retired.add(float64(len(due.cas)), r.Deployment)
+		c.Log.Info("retiring CAs", "secret", c.Config.Namespace+"/"+cert.Secret, "number", len(due.cas))
+		c.tell.event(ctx, c.tell.secret(cert.Secret, string(stored.UID)), core.EventTypeNormal, "Retired", retiredMessage(len(due.cas)))
+		set, _ = due.certificate.signers(c.Now())
+		for _, ca := range due.cas {
+			retired[gen.Fingerprint(ca)] = true
+		}
+	}
+	configurations, err := cert.read()
+	if err != nil {
+		return err
+	}
+	for _, of := range configurations {
+		if !of.auto() {
+			continue
+		}
+		_, err := c.configuration(of).Retire(ctx, set, func(ca *x509.Certificate) bool {
+			return retired[gen.Fingerprint(ca)] && !due.certificate.served(ca, c.Now())
+		})
+		if err != nil && !apierrors.IsConflict(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // retiredMessage says that n CAs are trusted no longer.
