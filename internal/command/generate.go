@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/volcano-sh/kthena-certgen/internal/offline"
+	"github.com/volcano-sh/kthena-certgen/internal/shell"
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
@@ -192,7 +193,7 @@ Next:
   helm install kthena charts/kthena --namespace %s --values %s
 
 %s and the files tls.key hold private keys: keep them safe. Nobody renews these certificates: replace them before %s.
-`, file("secrets.yaml"), o.site.Namespace, file("values.yaml"), file("secrets.yaml"), first.UTC().Format(time.DateOnly))
+`, shell.Quote(file("secrets.yaml")), o.site.Namespace, shell.Quote(file("values.yaml")), file("secrets.yaml"), first.UTC().Format(time.DateOnly))
 	if err == nil && runtime.GOOS == "windows" {
 		_, err = fmt.Fprintln(w, "Windows does not limit who may read them by the files themselves: keep the folder where you alone have access.")
 	}
@@ -201,7 +202,7 @@ Next:
 
 // arguments are the flags that name the site and the folder, as far as they are not the defaults.
 func (o *generateOptions) arguments() string {
-	line := " --namespace " + o.site.Namespace + " --output-dir " + o.outputDir
+	line := " --namespace " + o.site.Namespace + " --output-dir " + shell.Quote(o.outputDir)
 	if !slices.Equal(o.site.Subcharts, offline.Subcharts) {
 		line += " --subchart " + strings.Join(o.site.Subcharts, ",")
 	}

@@ -68,16 +68,28 @@ func TestBadInputOfGenerateWritesNothing(t *testing.T) {
 }
 
 func TestGenerateSaysWhatIsNext(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "out")
-	args := []string{"--namespace", "ns", "--output-dir", dir, "--subchart", "workload,networking", "--cluster-domain", "k8s.example.com", "--router-dns-name", "a.example.com"}
-	code, stdout, stderr := call(t, append([]string{"generate", "--csr-only"}, args...)...)
-	require.Equal(t, exitDone, code, stderr)
-	assert.Contains(t, stdout, "kthena-router-tls-manual         -     a.example.com kthena-router.ns.svc kthena-router.ns.svc.k8s.example.com\n")
-	assert.Contains(t, stdout, "\n  kthena-certgen generate --namespace ns --output-dir "+dir+" --subchart workload,networking --cluster-domain k8s.example.com --router-dns-name a.example.com --import --ca-cert FILE\n")
+	for name, tc := range map[string]struct{ folder, before, between, after string }{
+		"as it is where a shell reads it so": {folder: "out"},
+		"in quotes where a shell needs them": {"Sam's certs", "'", `'\''`, "'"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), tc.folder)
+			word := func(file string) string {
+				return tc.before + strings.Replace(dir, "'", tc.between, 1) + file + tc.after
+			}
+			const site = "--subchart workload,networking --cluster-domain k8s.example.com --router-dns-name a.example.com"
+			args := append([]string{"--namespace", "ns", "--output-dir", dir}, strings.Fields(site)...)
+			code, stdout, stderr := call(t, append([]string{"generate", "--csr-only"}, args...)...)
+			require.Equal(t, exitDone, code, stderr)
+			assert.Contains(t, stdout, "kthena-router-tls-manual         -     a.example.com kthena-router.ns.svc kthena-router.ns.svc.k8s.example.com\n")
+			assert.Contains(t, stdout, "\n  kthena-certgen generate --namespace ns --output-dir "+word("")+" "+site+" --import --ca-cert FILE\n")
 
-	code, stdout, stderr = call(t, append([]string{"generate", "--force"}, args...)...)
-	require.Equal(t, exitDone, code, stderr)
-	assert.Regexp(t, `kthena-router-tls-manual         \d{4}-\d\d-\d\d  a.example.com`, stdout)
-	assert.Contains(t, stdout, "\n  kubectl apply --filename "+dir+"/secrets.yaml\n  helm install kthena charts/kthena --namespace ns --values "+dir+"/values.yaml\n")
-	assert.NotContains(t, stdout, "PRIVATE KEY")
+			code, stdout, stderr = call(t, append([]string{"generate", "--force"}, args...)...)
+			require.Equal(t, exitDone, code, stderr)
+			assert.Regexp(t, `kthena-router-tls-manual         \d{4}-\d\d-\d\d  a.example.com`, stdout)
+			assert.Contains(t, stdout, "\n  kubectl apply --filename "+word("/secrets.yaml")+
+				"\n  helm install kthena charts/kthena --namespace ns --values "+word("/values.yaml")+"\n")
+			assert.NotContains(t, stdout, "PRIVATE KEY")
+		})
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/volcano-sh/kthena-certgen/internal/shell"
 	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
 
@@ -136,7 +137,7 @@ func (f *facts) steps() []Step {
 	steps := []Step{{"Keep the values that are set now.", fmt.Sprintf("helm get values %s --namespace %s --output yaml > %s", r, ns, kept)}}
 	set := []string{"--values " + kept}
 	if f.wanted.ValuesFile != "" {
-		set = append(set, "--values "+quote(f.wanted.ValuesFile))
+		set = append(set, "--values "+shell.Quote(f.wanted.ValuesFile))
 	}
 	set = append(set, "--set global.certManagementMode="+f.wanted.Mode)
 	if f.wanted.Mode == verify.Manual {
@@ -175,7 +176,7 @@ func (f *facts) steps() []Step {
 // toManual are the steps after the values are kept.
 func (f *facts) toManual(set []string) []Step {
 	flags := " --namespace " + f.report.Namespace + f.releaseFlag()
-	ca := quote(f.wanted.CAFile)
+	ca := shell.Quote(f.wanted.CAFile)
 	steps := []Step{
 		{"Let the API server trust your CA before a new pod needs it, and write a bundle of all that it trusts: during the switch old pods serve the old certificates.",
 			"kthena-certgen ca-bundle" + flags + " --add " + ca + " > both.crt"},
@@ -203,7 +204,7 @@ func (f *facts) toManual(set []string) []Step {
 
 // upgrade is the command by which Helm brings the release to the values.
 func (f *facts) upgrade(command string, set []string) string {
-	return fmt.Sprintf("%s %s %s --namespace %s --wait \\\n  %s", command, f.report.Release, quote(f.wanted.Chart), f.report.Namespace, strings.Join(set, " \\\n  "))
+	return fmt.Sprintf("%s %s %s --namespace %s --wait \\\n  %s", command, f.report.Release, shell.Quote(f.wanted.Chart), f.report.Namespace, strings.Join(set, " \\\n  "))
 }
 
 // ownedByOthers reports whether somebody else than Helm and kthena-certgen owns a bundle, who cannot give it up here.
@@ -211,12 +212,4 @@ func (f *facts) ownedByOthers() bool {
 	return slices.ContainsFunc(f.report.Webhooks, func(w verify.Webhook) bool {
 		return slices.ContainsFunc(w.BundleManagers, func(m string) bool { return m != "helm" && m != "kthena-certgen" })
 	})
-}
-
-// quote is a word for a shell.
-func quote(word string) string {
-	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+-") == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

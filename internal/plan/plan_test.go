@@ -109,10 +109,3 @@ func TestWhatHelmHasStoredIsRead(t *testing.T) {
 		assert.Error(t, h.read(data), name)
 	}
 }
-
-func TestWordsAreQuotedForAShell(t *testing.T) {
-	t.Parallel()
-	assert.Equal(t, "charts/kthena", quote("charts/kthena"))
-	assert.Equal(t, `'it'\''s $x'`, quote("it's $x"))
-	assert.Equal(t, "oci://a.b/c", quote("oci://a.b/c"))
-}

@@ -1,0 +1,34 @@
+package shell
+
+import (
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestWordsAreQuotedForAShell(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]string{
+		"charts/kthena": "charts/kthena",
+		"oci://a.b/c":   "oci://a.b/c",
+		"it's $x":       `'it'\''s $x'`,
+		"a b\t*;&|\n~#": "'a b\t*;&|\n~#'",
+		`a\b"c`:         `'a\b"c'`,
+		"":              "''",
+	} {
+		quoted := quote(word, "linux")
+		assert.Equal(t, want, quoted)
+		read, err := exec.CommandContext(t.Context(), "sh", "-c", "printf %s "+quoted).Output()
+		require.NoError(t, err)
+		assert.Equal(t, word, string(read), "as a shell reads it")
+	}
+	for word, want := range map[string]string{
+		`manual\secrets.yaml`:     `manual\secrets.yaml`,
+		`C:\My Files\values.yaml`: `"C:\My Files\values.yaml"`,
+		"":                        `""`,
+	} {
+		assert.Equal(t, want, quote(word, "windows"))
+	}
+}
