@@ -87,7 +87,28 @@ func (o *controllerOptions) validate() error {
 	if o.config == "" {
 		return errors.New("--config is required: name the file that says what to keep in order")
 	}
+	if err := validateAddress("--metrics-bind-address", o.metrics); err != nil {
+		return err
+	}
+	if err := validateAddress("--health-probe-bind-address", o.probes); err != nil {
+		return err
+	}
 	return o.connection.validateLog()
+}
+
+// validateAddress reports an address that no server can have.
+func validateAddress(flag, address string) error {
+	if address == off {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q is not an address: use HOST:PORT, :PORT, or 0 for none", flag, address)
+	}
+	return nil
 }
 
 // gcPercent makes the garbage collector run early: the controller is idle nearly always, and its heap is small.

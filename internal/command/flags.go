@@ -104,6 +104,23 @@ func (o *connection) limit(ctx context.Context) (context.Context, context.Cancel
 	return context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("timed out after %s: %w", o.timeout, context.DeadlineExceeded))
 }
 
+// names are the values of a flag that is repeatable, or has several with commas between. Unlike pflag's slices it refuses an empty value,
+// which a script has where a variable is not set: left out, nothing would tell that what it was to name is not looked after.
+type names []string
+
+func (n *names) String() string { return strings.Join(*n, ",") }
+
+// Type implements pflag.Value, with what pflag says of its own.
+func (n *names) Type() string { return "stringSlice" }
+
+func (n *names) Set(value string) error {
+	if value == "" {
+		return errors.New("it is empty: name one, or leave the flag out")
+	}
+	*n = append(*n, strings.Split(value, ",")...)
+	return nil
+}
+
 // certificate are the flags of commands that make certificates.
 type certificate struct {
 	validity     time.Duration

@@ -39,6 +39,7 @@ func TestBadInputOfGenerateWritesNothing(t *testing.T) {
 		"an unknown subchart":               {[]string{"--subchart=router"}, exitUsage, `--subchart, --cluster-domain, --router-dns-name: subchart "router" is unknown: use registry, workload, networking` + hint},
 		"a malformed domain":                {[]string{"--cluster-domain=.local"}, exitUsage, `--subchart, --cluster-domain, --router-dns-name: the cluster's domain: DNS name ".local" is malformed`},
 		"a router without its subchart":     {[]string{"--subchart=workload", "--router-dns-name=a.example.com"}, exitUsage, "--subchart, --cluster-domain, --router-dns-name: the router has a DNS name, but its subchart networking is not named" + hint},
+		"a router that is an IP address":    {[]string{"--router-dns-name=1.2.3.4"}, exitUsage, `--subchart, --cluster-domain, --router-dns-name: the router's name: DNS name "1.2.3.4" is an IP address: use a name` + hint},
 		"a CA without its key":              {[]string{"--ca-cert=" + cert}, exitUsage, "--ca-cert and --ca-key belong together: name both or neither" + hint},
 		"a key without its CA":              {[]string{"--ca-key=" + key}, exitUsage, "--ca-cert and --ca-key belong together: name both or neither" + hint},
 		"requests with a CA":                {[]string{"--csr-only", "--ca-cert=" + cert}, exitUsage, "--csr-only needs neither --ca-cert nor --ca-key: the CA signs elsewhere" + hint},

@@ -137,6 +137,7 @@ func TestSpecValidate(t *testing.T) {
 		"refuses no DNS name":                 {with(func(s *gen.Spec) { s.DNSNames = nil }), "at least one DNS name is needed"},
 		"refuses an empty DNS name":           {with(func(s *gen.Spec) { s.DNSNames = []string{""} }), "a DNS name must not be empty"},
 		"refuses a wildcard":                  {with(func(s *gen.Spec) { s.DNSNames = []string{"*.svc"} }), `DNS name "*.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},
+		"refuses an IP address":               {with(func(s *gen.Spec) { s.DNSNames = []string{"1.2.3.4"} }), `DNS name "1.2.3.4" is an IP address: use a name`},
 		"refuses an upper-case name":          {with(func(s *gen.Spec) { s.DNSNames = []string{"A.svc"} }), `DNS name "A.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},
 		"refuses a dot at the end":            {with(func(s *gen.Spec) { s.DNSNames = []string{"a.svc."} }), `DNS name "a.svc." is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},
 		"refuses a hyphen at the beginning":   {with(func(s *gen.Spec) { s.DNSNames = []string{"-a.svc"} }), `DNS name "-a.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -67,7 +68,7 @@ func (s Spec) RenewBefore(wanted time.Duration) time.Duration {
 func (s Spec) MaxRenewBefore() time.Duration { return s.Validity - MinLife }
 
 // ValidateDNSName reports whether name is a host name in the form of RFC 1123: lower-case labels of at most 63
-// characters, 253 in all, no wildcard and no dot at the end.
+// characters, 253 in all, no wildcard, no dot at the end and no IP address, which no DNS name of a certificate is compared with.
 func ValidateDNSName(name string) error {
 	if name == "" {
 		return errors.New("a DNS name must not be empty")
@@ -79,6 +80,9 @@ func ValidateDNSName(name string) error {
 		if !isDNSLabel(label) {
 			return fmt.Errorf("DNS name %q is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots", name)
 		}
+	}
+	if net.ParseIP(name) != nil {
+		return fmt.Errorf("DNS name %q is an IP address: use a name", name)
 	}
 	return nil
 }
