@@ -20,10 +20,6 @@ import (
 // to a folder in it, and put in place one by one, by renames, when all of them are on the disk. Should this be interrupted, each
 // file is whole, the old one or the new, and filling it again makes it good.
 func fill(dir string, files map[string][]byte, found []item) error {
-	created, err := durable.MkdirAll(dir, 0o700)
-	if err != nil {
-		return fmt.Errorf("making the folder: %w", err)
-	}
 	stage, err := os.MkdirTemp(dir, stagePrefix)
 	if err != nil {
 		return fmt.Errorf("making a folder for the new files: %w", err)
@@ -33,11 +29,7 @@ func fill(dir string, files map[string][]byte, found []item) error {
 		if undone := p.undo(); undone != nil {
 			return errors.Join(err, fmt.Errorf("putting back what was there, of which %s holds the rest: %w", p.old, undone))
 		}
-		err = errors.Join(err, os.RemoveAll(stage))
-		if created {
-			err = errors.Join(err, os.Remove(dir))
-		}
-		return err
+		return errors.Join(err, os.RemoveAll(stage))
 	}
 	if err := os.RemoveAll(stage); err != nil {
 		return fmt.Errorf("removing the folder of the new files: %w", err)

@@ -1,7 +1,6 @@
 package offline
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -62,21 +61,12 @@ type item struct {
 	folder bool
 }
 
-// contents lists what is in dir, nothing when dir is not there. The folder of a run that was killed counts as an empty one.
+// contents lists what is in dir. The folder of a run that was killed counts as an empty one.
 func contents(dir string) ([]item, error) {
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case !info.IsDir():
-		return nil, &fs.PathError{Op: "open", Path: dir, Err: errors.New("not a directory")}
-	}
 	var found []item
-	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
 		switch {
-		case err != nil || name == ".":
+		case err != nil || name == "." || isLock(name):
 			return err
 		case !e.IsDir():
 			found = append(found, item{name, false})

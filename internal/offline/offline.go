@@ -44,81 +44,87 @@ type Certificate struct {
 
 // Generate fills the folder dir with certificates that authority has signed, as spec says but for the DNS names.
 func Generate(dir string, site Site, authority *gen.Authority, spec gen.Spec, force bool, now time.Time) ([]Certificate, error) {
-	found, err := check(dir, force)
-	if err != nil {
-		return nil, err
-	}
-	var bundles []gen.Bundle
-	for _, srv := range site.servers() {
-		spec.DNSNames = site.dnsNames(srv)
-		b, err := authority.Issue(spec, now)
+	return alone(dir, func() ([]Certificate, error) {
+		found, err := check(dir, force)
 		if err != nil {
-			return nil, fmt.Errorf("making the certificate of %s: %w", srv.service, err)
+			return nil, err
 		}
-		bundles = append(bundles, b)
-	}
-	files, err := complete(site, bundles)
-	if err != nil {
-		return nil, err
-	}
-	return describe(site, bundles, now), fill(dir, files, found)
+		var bundles []gen.Bundle
+		for _, srv := range site.servers() {
+			spec.DNSNames = site.dnsNames(srv)
+			b, err := authority.Issue(spec, now)
+			if err != nil {
+				return nil, fmt.Errorf("making the certificate of %s: %w", srv.service, err)
+			}
+			bundles = append(bundles, b)
+		}
+		files, err := complete(site, bundles)
+		if err != nil {
+			return nil, err
+		}
+		return describe(site, bundles, now), fill(dir, files, found)
+	})
 }
 
 // Request fills the folder dir with keys and requests for certificates, as spec says but for the DNS names and the validity.
 func Request(dir string, site Site, spec gen.Spec, force bool) ([]Certificate, error) {
-	found, err := check(dir, force)
-	if err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{}
-	for _, srv := range site.servers() {
-		spec.DNSNames = site.dnsNames(srv)
-		r, err := gen.NewRequest(spec)
+	return alone(dir, func() ([]Certificate, error) {
+		found, err := check(dir, force)
 		if err != nil {
-			return nil, fmt.Errorf("making the request of %s: %w", srv.service, err)
+			return nil, err
 		}
-		files[path.Join(srv.secret, fileKey)] = r.Key
-		files[path.Join(srv.secret, fileRequest)] = r.CSR
-	}
-	return describe(site, nil, time.Time{}), fill(dir, files, found)
+		files := map[string][]byte{}
+		for _, srv := range site.servers() {
+			spec.DNSNames = site.dnsNames(srv)
+			r, err := gen.NewRequest(spec)
+			if err != nil {
+				return nil, fmt.Errorf("making the request of %s: %w", srv.service, err)
+			}
+			files[path.Join(srv.secret, fileKey)] = r.Key
+			files[path.Join(srv.secret, fileRequest)] = r.CSR
+		}
+		return describe(site, nil, time.Time{}), fill(dir, files, found)
+	})
 }
 
 // Import completes the folder dir that Request has filled, when tls.crt has been put beside every tls.key. The PEM cas holds
 // the certificates of the CA that has signed them and of those above it.
 func Import(dir string, site Site, cas []byte, force bool, now time.Time) ([]Certificate, error) {
-	found, err := checkImport(dir, site, force)
-	if err != nil {
-		return nil, err
-	}
-	kept := map[string][]byte{}
-	var bundles []gen.Bundle
-	for _, srv := range site.servers() {
-		file := map[string][]byte{}
-		for _, name := range []string{fileKey, fileCert, fileRequest} {
-			data, err := os.ReadFile(filepath.Join(dir, srv.secret, name))
-			if os.IsNotExist(err) && name == fileRequest {
-				continue
-			}
-			if err != nil {
-				return nil, fmt.Errorf("reading what the CA has to sign or has signed: %w", err)
-			}
-			file[name] = data
-		}
-		b, err := gen.Assemble(file[fileCert], file[fileKey], cas, site.dnsNames(srv), now)
+	return alone(dir, func() ([]Certificate, error) {
+		found, err := checkImport(dir, site, force)
 		if err != nil {
-			return nil, fmt.Errorf("checking %s: %w", filepath.Join(dir, srv.secret, fileCert), err)
+			return nil, err
 		}
-		bundles = append(bundles, b)
-		if r := file[fileRequest]; r != nil {
-			kept[path.Join(srv.secret, fileRequest)] = r
+		kept := map[string][]byte{}
+		var bundles []gen.Bundle
+		for _, srv := range site.servers() {
+			file := map[string][]byte{}
+			for _, name := range []string{fileKey, fileCert, fileRequest} {
+				data, err := os.ReadFile(filepath.Join(dir, srv.secret, name))
+				if os.IsNotExist(err) && name == fileRequest {
+					continue
+				}
+				if err != nil {
+					return nil, fmt.Errorf("reading what the CA has to sign or has signed: %w", err)
+				}
+				file[name] = data
+			}
+			b, err := gen.Assemble(file[fileCert], file[fileKey], cas, site.dnsNames(srv), now)
+			if err != nil {
+				return nil, fmt.Errorf("checking %s: %w", filepath.Join(dir, srv.secret, fileCert), err)
+			}
+			bundles = append(bundles, b)
+			if r := file[fileRequest]; r != nil {
+				kept[path.Join(srv.secret, fileRequest)] = r
+			}
 		}
-	}
-	files, err := complete(site, bundles)
-	if err != nil {
-		return nil, err
-	}
-	maps.Copy(files, kept)
-	return describe(site, bundles, now), fill(dir, files, found)
+		files, err := complete(site, bundles)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(files, kept)
+		return describe(site, bundles, now), fill(dir, files, found)
+	})
 }
 
 // complete is the content of a folder whose servers have these bundles, by path.

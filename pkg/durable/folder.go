@@ -13,7 +13,7 @@ import (
 // MkdirAll makes a folder with this mode, less the umask, when it is not there, and those above it, with the mode 0755 less the
 // umask. Their names are on the disk when it returns. It reports whether it has made the folder.
 func MkdirAll(dir string, mode fs.FileMode) (created bool, err error) {
-	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+	if isDir(dir) {
 		return false, nil
 	}
 	parent := filepath.Dir(filepath.Clean(dir))
@@ -22,10 +22,17 @@ func MkdirAll(dir string, mode fs.FileMode) (created bool, err error) {
 			return false, err
 		}
 	}
-	if err := os.Mkdir(dir, mode); err != nil {
+	if err := os.Mkdir(dir, mode); errors.Is(err, fs.ErrExist) && isDir(dir) {
+		return false, nil // somebody else was faster
+	} else if err != nil {
 		return false, err
 	}
 	return true, SyncDir(parent)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // SyncDir returns when the names of what is in the folder are on the disk, at once where the file system knows no such thing.

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -38,6 +39,28 @@ func TestMkdirAll(t *testing.T) {
 		created, err = MkdirAll(".", 0o700)
 		require.NoError(t, err)
 		assert.False(t, created)
+	})
+	t.Run("takes one that somebody else makes at the same time", func(t *testing.T) {
+		for i := range 50 {
+			begin := make(chan struct{})
+			created := make(chan bool, 4)
+			for range cap(created) {
+				go func() {
+					<-begin
+					made, err := MkdirAll(filepath.Join(dir, strconv.Itoa(i), "below"), 0o700)
+					assert.NoError(t, err)
+					created <- made
+				}()
+			}
+			close(begin)
+			makers := 0
+			for range cap(created) {
+				if <-created {
+					makers++
+				}
+			}
+			assert.Equal(t, 1, makers)
+		}
 	})
 	t.Run("refuses a file", func(t *testing.T) {
 		file := filepath.Join(dir, "file")
