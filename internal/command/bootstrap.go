@@ -113,7 +113,8 @@ func (o *bootstrapOptions) pass(client *kube.Client, log *slog.Logger) *bootstra
 	add := func(kind string, names []string) {
 		for _, name := range names {
 			pass.Configurations = append(pass.Configurations, &webhook.Configuration{
-				API: client.ConfigurationsOf(kind), Kind: kind, Name: name, Annotations: o.awaited, Patience: o.patience, FieldManager: fieldManager, Now: time.Now, Log: log,
+				API: client.ConfigurationsOf(kind), Kind: kind, Name: name, Annotations: o.awaited, Patience: o.patience,
+				FieldManager: fieldManager, Now: time.Now, Log: log,
 			})
 		}
 	}

@@ -186,6 +186,7 @@ FILE holds the certificates of the CA that has signed and of those above it up t
 			first = c.NotAfter
 		}
 	}
+	secrets, values := file("secrets.yaml"), file("values.yaml")
 	_, err := fmt.Fprintf(w, `
 Next:
 
@@ -193,7 +194,7 @@ Next:
   helm install kthena charts/kthena --namespace %s --values %s
 
 %s and the files tls.key hold private keys: keep them safe. Nobody renews these certificates: replace them before %s.
-`, shell.Quote(file("secrets.yaml")), o.site.Namespace, shell.Quote(file("values.yaml")), file("secrets.yaml"), first.UTC().Format(time.DateOnly))
+`, shell.Quote(secrets), o.site.Namespace, shell.Quote(values), secrets, first.UTC().Format(time.DateOnly))
 	if err == nil && runtime.GOOS == "windows" {
 		_, err = fmt.Fprintln(w, "Windows does not limit who may read them by the files themselves: keep the folder where you alone have access.")
 	}

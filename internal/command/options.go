@@ -41,8 +41,10 @@ func (o *bootstrapOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the Secret (required)")
 	fs.StringVar(&o.secretName, "secret-name", "", "name of the Secret (required)")
 	fs.Var((*names)(&o.dnsNames), "dns-name", "DNS name that the server is called by; repeatable, at least one is required")
-	fs.Var((*names)(&o.mutating), "mutating-webhook-configuration", "MutatingWebhookConfiguration whose entries must trust the CA; repeatable")
-	fs.Var((*names)(&o.validating), "validating-webhook-configuration", "ValidatingWebhookConfiguration whose entries must trust the CA; repeatable")
+	fs.Var((*names)(&o.mutating), "mutating-webhook-configuration",
+		"MutatingWebhookConfiguration whose entries must trust the CA; repeatable")
+	fs.Var((*names)(&o.validating), "validating-webhook-configuration",
+		"ValidatingWebhookConfiguration whose entries must trust the CA; repeatable")
 	fs.StringToStringVar(&o.awaited, "await-annotation", nil, "annotation key=value that the webhook configurations should have before they are changed; waited for "+webhook.AnnotationPatience.String()+" at most; repeatable")
 	fs.DurationVar(&o.patience, "webhook-patience", 0, "how long to wait for a webhook configuration that does not exist, if a controller gives it the CA later; 0 is until --timeout")
 	fs.StringVar(&o.outputDir, "output-dir", "", "existing folder to write tls.crt, tls.key and ca.crt to; none are written when empty")

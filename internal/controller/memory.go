@@ -38,7 +38,8 @@ func (m *memory) note(cfg *Config, o *observation, usable bool, now time.Time) {
 	was := m.uniformSince
 	m.uniformSince = map[string]uniformity{}
 	for _, c := range o.certificates {
-		if c.stored.Leaf == nil || !c.uniform() || o.deployment == nil || o.deployment.unsettled() != "" || len(c.pods) != int(o.deployment.replicas()) {
+		if c.stored.Leaf == nil || !c.uniform() || o.deployment == nil || o.deployment.unsettled() != "" ||
+			len(c.pods) != int(o.deployment.replicas()) {
 			continue
 		}
 		u := uniformity{c.fingerprint(), now}

@@ -97,7 +97,9 @@ func (c *Controller) busy(r *component) string {
 func (c *Controller) roll(ctx context.Context, r *component, o *observation, d decision) error {
 	patch := map[string]any{
 		"metadata": map[string]any{"resourceVersion": o.deployment.Metadata.ResourceVersion},
-		"spec":     map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotationCertificate: d.roll}}}},
+		"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{
+			"annotations": map[string]string{annotationCertificate: d.roll},
+		}}},
 	}
 	var rolled deployment
 	err := c.API.MergePatch(ctx, resource.Deployments.Path(c.Config.Namespace, r.Deployment), patch, fieldManager, &rolled)

@@ -184,7 +184,8 @@ func (v *Verifier) admit(a *asked, got answer) bool {
 	kind := a.Plural + "." + a.Group
 	switch {
 	case got.missing:
-		v.find(KindMissing, "kind of "+kind, "kubectl get crd "+kind, "the API server does not serve %s %s, so the webhooks for it are never called: install Kthena's CRDs", a.APIVersion(), a.Plural)
+		v.find(KindMissing, "kind of "+kind, "kubectl get crd "+kind,
+			"the API server does not serve %s %s, so the webhooks for it are never called: install Kthena's CRDs", a.APIVersion(), a.Plural)
 	case ours != nil && got.failed != "":
 		ours.failure = got.cause
 	case ours != nil:
