@@ -133,7 +133,7 @@ func Refused(err error) string {
 	var ofConfiguration *webhook.RefusedError
 	switch {
 	case errors.As(err, &ofSecret):
-		return ofSecret.Reason
+		return string(ofSecret.Reason)
 	case errors.As(err, &ofConfiguration):
 		return ofConfiguration.Reason
 	}
@@ -141,7 +141,7 @@ func Refused(err error) string {
 }
 
 func (s *Summary) describe(stored secret.Result) {
-	s.Outcome, s.Reason = string(stored.Outcome), stored.Reason
+	s.Outcome, s.Reason = string(stored.Outcome), string(stored.Reason)
 	if stored.Outcome == "" {
 		return
 	}

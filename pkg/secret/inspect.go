@@ -11,7 +11,7 @@ import (
 type Inspection struct {
 	Outcome Outcome
 	// Reason is that of a Result, or of a RefusedError with the Outcome empty.
-	Reason string
+	Reason Reason
 	// Ours says that the Secret may be changed.
 	Ours   bool
 	Report gen.Report
@@ -22,7 +22,7 @@ type Inspection struct {
 // Inspect says what Ensure would do about a Secret as it is, nil for one that does not exist, at now. It asks nobody.
 func Inspect(s *core.Secret, want Want, now time.Time) Inspection {
 	if s == nil {
-		return Inspection{Outcome: Created, Reason: reasonCreated, Ours: true}
+		return Inspection{Outcome: Created, Reason: ReasonCreated, Ours: true}
 	}
 	i := Inspection{Ours: s.Labels[LabelManagedBy] == ManagedBy, Report: gen.Check(bundleOf(s), want.Spec.DNSNames, now)}
 	d, refused := decide(s, i.Report, want, now)

@@ -70,7 +70,7 @@ type Want struct {
 type Result struct {
 	Outcome Outcome
 	// Reason is the outcome with its cause, such as "repaired:dns-names".
-	Reason string
+	Reason Reason
 	// Detail says more about the cause. It is empty when there is none.
 	Detail string
 	Bundle gen.Bundle
@@ -81,8 +81,8 @@ type Result struct {
 
 // RefusedError says that the Secret cannot be used and is not ours to change.
 type RefusedError struct {
-	// Reason is a fixed string that begins with "refused:".
-	Reason string
+	// Reason begins with "refused:".
+	Reason Reason
 	Detail string
 	// Remedy says what a human has to do.
 	Remedy string
@@ -156,7 +156,7 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 	case apierrors.IsNotFound(err) && e.removed != nil:
 		return e.create(ctx, e.tried, e.removed)
 	case apierrors.IsNotFound(err):
-		return e.create(ctx, decision{reason: reasonCreated}, nil)
+		return e.create(ctx, decision{reason: ReasonCreated}, nil)
 	case err != nil:
 		return Result{}, err
 	case current.DeletionTimestamp != nil:
@@ -192,11 +192,11 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 	}
 	detail := fmt.Sprintf("%s is due, and ca.crt has no room for a new CA beside the %d that have not expired: a Secret holds %d bytes",
 		d.reason, len(report.CAs), core.MaxSecretSize)
-	if d.reason == reasonExpiring {
+	if d.reason == ReasonExpiring {
 		e.Log.Warn("keeping the certificate", "secret", e.id(), "detail", detail)
-		return e.result(current, decision{reason: reasonReused, detail: detail}, bundleOf(current), report), nil
+		return e.result(current, decision{reason: ReasonReused, detail: detail}, bundleOf(current), report), nil
 	}
-	return Result{}, &RefusedError{Reason: reasonFull, Detail: detail, Remedy: remake(current), Object: reference(current)}
+	return Result{}, &RefusedError{Reason: ReasonFull, Detail: detail, Remedy: remake(current), Object: reference(current)}
 }
 
 // sizeOf is what the API counts of a Secret that holds b.
@@ -212,7 +212,7 @@ func (e *ensurer) terminating(s *core.Secret) error {
 		return errTerminating
 	}
 	return &RefusedError{
-		Reason: reasonTerminating,
+		Reason: ReasonTerminating,
 		Detail: fmt.Sprintf("the Secret is being deleted since %s, and its finalizers %s hold it",
 			s.DeletionTimestamp.UTC().Format(time.RFC3339), strings.Join(s.Finalizers, ", ")),
 		Remedy: fmt.Sprintf("let those who have set them finish, or remove them by: kubectl patch secret --namespace %s %s --type merge "+

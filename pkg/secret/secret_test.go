@@ -30,7 +30,7 @@ func TestEnsureCreatesAMissingSecret(t *testing.T) {
 	s.Annotations = map[string]string{"example.com/contact": "llm@example.com, on call", secret.AnnotationVersion: "not this one"}
 	res := ensure(t, s, want)
 	assert.Equal(t, secret.Created, res.Outcome)
-	assert.Equal(t, "created", res.Reason)
+	assert.Equal(t, secret.ReasonCreated, res.Reason)
 
 	got := stored(t, s)
 	assert.Equal(t, core.SecretTypeTLS, got.Type)
@@ -53,7 +53,7 @@ func TestEnsureReusesAGoodSecretWithoutAWrite(t *testing.T) {
 	before := stored(t, s).ResourceVersion
 	second := ensure(t, s, want)
 	assert.Equal(t, secret.Reused, second.Outcome)
-	assert.Equal(t, "reused", second.Reason)
+	assert.Equal(t, secret.ReasonReused, second.Reason)
 	assert.Equal(t, first.Bundle, second.Bundle)
 	assert.Equal(t, before, stored(t, s).ResourceVersion)
 }
@@ -94,7 +94,7 @@ func TestEnsureRepairsWhatIsOurs(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*core.Secret)
 		at     time.Time
-		reason string
+		reason secret.Reason
 		// keeps says that the certificate stays as it was, anew that the Secret is another object.
 		keeps, anew bool
 	}{
@@ -151,7 +151,7 @@ func TestEnsureRenews(t *testing.T) {
 	for name, tc := range map[string]struct {
 		want   secret.Want
 		left   time.Duration
-		reason string
+		reason secret.Reason
 	}{
 		"when less than a third is left":           {want, gen.DefaultValidity/3 - time.Second, "renewed:expiring"},
 		"not while a third is left":                {want, gen.DefaultValidity / 3, "reused"},
@@ -237,7 +237,7 @@ func TestASecretWithoutRoomForAnotherCA(t *testing.T) {
 				assert.Equal(t, before.UID, refused.Object.UID)
 			} else {
 				require.NoError(t, err)
-				assert.Equal(t, "reused", res.Reason)
+				assert.Equal(t, secret.ReasonReused, res.Reason)
 				assert.Equal(t, tc.detail, res.Detail)
 				assert.Equal(t, first.Bundle.Key, res.Bundle.Key)
 				assert.Len(t, res.Report.CAs, 2)
@@ -290,7 +290,7 @@ func TestWhatIsNotOursIsNeverChanged(t *testing.T) {
 				_, err := s.Ensure(t.Context(), secret.Want{Spec: want.Spec, Force: true})
 				require.EqualError(t, err, "ensuring secret "+s.Namespace+"/certs: refused:foreign-forced: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, "+
 					"so it is left alone, and cannot be renewed; replace its certificate yourself, or have it made anew by: kubectl delete secret --namespace "+s.Namespace+" certs")
-				assert.Equal(t, "reused", res.Reason)
+				assert.Equal(t, secret.ReasonReused, res.Reason)
 				assert.Equal(t, good, res.Bundle)
 			} else {
 				require.EqualError(t, err, "ensuring secret "+s.Namespace+"/certs: "+tc.want+

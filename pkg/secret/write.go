@@ -95,7 +95,7 @@ func (e *ensurer) recreate(ctx context.Context, current *core.Secret, d decision
 	switch {
 	case apierrors.IsForbidden(err):
 		return Result{}, &RefusedError{
-			Reason: reasonImmutable,
+			Reason: ReasonImmutable,
 			Detail: fmt.Sprintf("the Secret must be replaced (%s: %s), the API cannot update it and deleting it is forbidden", d.reason, d.detail),
 			Remedy: remake(current),
 			Object: reference(current),

@@ -13,12 +13,12 @@ import (
 // --max-request-bytes), and one holds a whole configuration; a third is left for what is not a bundle.
 const MaxBundles = 1 << 20
 
-// reasonFull is the one reason of this package. Those of package secret are listed there; it is one of them to users.
-const reasonFull = "refused:bundle-full"
+// ReasonFull is the Reason of every RefusedError. It is stable, and to users one more beside those of package secret.
+const ReasonFull = "refused:bundle-full"
 
 // RefusedError says that a configuration cannot be made to trust a CA without taking trust away from others.
 type RefusedError struct {
-	// Reason is a fixed string that begins with "refused:".
+	// Reason is ReasonFull.
 	Reason string
 	Detail string
 	// Remedy says what a human has to do.
@@ -75,7 +75,7 @@ func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) ([]byte, err
 	}
 	if size > MaxBundles {
 		return nil, &RefusedError{
-			Reason: reasonFull,
+			Reason: ReasonFull,
 			Detail: fmt.Sprintf("with the CAs that are to be added its %d bundles would have %d bytes, and at most %d are stored", len(s.Entries), size, MaxBundles),
 			Remedy: fmt.Sprintf("remove the CAs that nothing serves any more by: kubectl edit %s %s", strings.ToLower(c.Kind), c.Name),
 		}

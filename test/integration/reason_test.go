@@ -207,7 +207,7 @@ func beingDeleted(t *testing.T, s *site) { s.deleteSecret(t) }
 func opaque(o *corev1.Secret)    { o.Type = corev1.SecretTypeOpaque }
 func immutable(o *corev1.Secret) { o.Immutable = ptr.To(true) }
 
-// reasonsOfTheCode are the reasons that the packages secret and webhook can give: their constants of that name, where a colon or
+// reasonsOfTheCode are the reasons that the packages secret and webhook can give: their constants whose names begin with Reason, where a colon or
 // a hyphen at the end goes on with each code of package gen.
 func reasonsOfTheCode(t *testing.T) []string {
 	t.Helper()
@@ -220,7 +220,7 @@ func reasonsOfTheCode(t *testing.T) []string {
 	var reasons []string
 	for _, reason := range append(constants, more...) {
 		switch {
-		case !strings.HasPrefix(reason.Name, "reason"):
+		case !strings.HasPrefix(reason.Name, "Reason"):
 		case !strings.HasSuffix(reason.Value, ":") && !strings.HasSuffix(reason.Value, "-"):
 			reasons = append(reasons, reason.Value)
 		default:
