@@ -32,7 +32,7 @@ func (p *Pass) record(ctx context.Context, e *core.Event) {
 	ctx, cancel := context.WithTimeoutCause(ctx, eventTimeout, fmt.Errorf("timed out after %s", eventTimeout))
 	defer cancel()
 	if _, err := p.Events.Create(ctx, e, metav1.CreateOptions{}); err != nil {
-		p.Log.Warn("event is not recorded", "reason", e.Reason, "message", e.Message, "error", err)
+		p.log().Warn("event is not recorded", "reason", e.Reason, "message", e.Message, "error", err)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Authority is a CA that signs server certificates. Its key is in memory only.
+// Authority is a CA that signs server certificates. Its key is in memory only. Several goroutines may use one.
 type Authority struct {
 	key crypto.Signer
 	// chain is the CA's certificate and those above it, as far as they are known.

@@ -9,6 +9,9 @@
 //
 // The clock is a parameter of every function. Randomness is not: since Go 1.26 the standard library's key generation
 // reads the system's secure source whatever reader it is given.
+//
+// Every function may be called by several goroutines at once, and every type used by them: nothing here changes a value that it was given
+// or has returned.
 package gen
 
 import (

@@ -36,7 +36,7 @@ const (
 	ReasonWrongType Reason = "repaired:wrong-type" // the Secret was not of type kubernetes.io/tls; its certificate stays
 )
 
-// The reasons of a RefusedError. An Inspection has those alone that the Secret itself is the cause of: the first.
+// The reasons of a RefusedError. An Inspection, which asks nobody, has of these the first alone.
 const (
 	ReasonForeignForced Reason = "refused:foreign-forced" // Want.Force asked to renew what is not ours
 	ReasonImmutable     Reason = "refused:immutable"      // the Secret has to be deleted for it, which is forbidden

@@ -34,10 +34,10 @@ func Retired(s *core.Secret) []string {
 // satisfies apierrors.IsConflict when somebody else has changed the Secret since it was read.
 func (s *Store) Retire(ctx context.Context, read *core.Secret, names []string, cas []*x509.Certificate) error {
 	b := bundleOf(read)
-	report := gen.Check(b, names, s.Now())
+	report := gen.Check(b, names, s.now())
 	kept := slices.DeleteFunc(slices.Clone(report.CAs), func(c *x509.Certificate) bool { return gen.Contains(cas, c) })
 	b.CA = gen.EncodeCertificates(kept)
-	switch r := gen.Check(b, names, s.Now()); {
+	switch r := gen.Check(b, names, s.now()); {
 	case read.Labels[LabelManagedBy] != ManagedBy:
 		return fmt.Errorf("retiring CAs of secret %s/%s: it has no label %s=%s", s.Namespace, s.Name, LabelManagedBy, ManagedBy)
 	case !r.OK():

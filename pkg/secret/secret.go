@@ -12,10 +12,14 @@
 //
 // A Secret that is being deleted is not used, however good it is: whoever starts with it would have to start anew soon. It is
 // waited for, and when somebody's finalizer holds it longer than DeletionPatience, a human must act.
+//
+// Several goroutines, and several programs, may keep the same Secret at once. The types but for [Store] and [Client] are values that
+// nothing here keeps or changes.
 package secret
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +35,7 @@ import (
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
-// Client is what is needed of the API: the Secrets of one namespace, as the typed client of client-go has them.
+// Client is what is needed of the API: the Secrets of one namespace, by the methods of client-go's typed client.
 type Client interface {
 	Get(ctx context.Context, name string, opts metav1.GetOptions) (*core.Secret, error)
 	Create(ctx context.Context, secret *core.Secret, opts metav1.CreateOptions) (*core.Secret, error)
@@ -39,7 +43,7 @@ type Client interface {
 	Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error
 }
 
-// Store is one Secret.
+// Store is one Secret. Its methods leave it as it is, so several goroutines may use one, as far as they may use its Client.
 type Store struct {
 	Client    Client
 	Namespace string
@@ -52,10 +56,20 @@ type Store struct {
 	Version string
 	// FieldManager is the name that the API server records changes under.
 	FieldManager string
-	// Now is the clock.
+	// Now is the clock, nil for time.Now.
 	Now func() time.Time
+	// Log is where progress and oddities go, nil for nowhere.
 	Log *slog.Logger
 }
+
+func (s *Store) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+func (s *Store) log() *slog.Logger { return cmp.Or(s.Log, slog.New(slog.DiscardHandler)) }
 
 // Want says what the Secret must hold.
 type Want struct {
@@ -163,22 +177,22 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 		return Result{}, e.terminating(current)
 	}
 	b := bundleOf(current)
-	report := gen.Check(b, e.want.Spec.DNSNames, e.Now())
+	report := gen.Check(b, e.want.Spec.DNSNames, e.now())
 	if e.fresh != nil && bytes.Equal(b.Key, e.fresh.Key) && report.OK() {
 		return e.result(current, e.tried, b, report), nil
 	}
-	d, refused := decide(current, report, e.want, e.Now())
+	d, refused := decide(current, report, e.want, e.now())
 	if refused != nil {
 		refused.Object = reference(current)
 		return Result{}, refused
 	}
 	for _, w := range report.Warnings {
-		e.Log.Warn("stored certificate is odd", "secret", e.id(), "warning", w)
+		e.log().Warn("stored certificate is odd", "secret", e.id(), "warning", w)
 	}
 	switch {
 	case d.outcome() == Reused:
-		if due := e.want.Spec.RenewBefore(e.want.RenewBefore); report.NotAfter.Sub(e.Now()) < due {
-			e.Log.Warn("certificate of somebody else ends soon: replace it in time", "secret", e.id(), "not-after", report.NotAfter)
+		if due := e.want.Spec.RenewBefore(e.want.RenewBefore); report.NotAfter.Sub(e.now()) < due {
+			e.log().Warn("certificate of somebody else ends soon: replace it in time", "secret", e.id(), "not-after", report.NotAfter)
 		}
 		return e.result(current, d, b, report), nil
 	case d.keep:
@@ -193,7 +207,7 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 	detail := fmt.Sprintf("%s is due, and ca.crt has no room for a new CA beside the %d that have not expired: a Secret holds %d bytes",
 		d.reason, len(report.CAs), core.MaxSecretSize)
 	if d.reason == ReasonExpiring {
-		e.Log.Warn("keeping the certificate", "secret", e.id(), "detail", detail)
+		e.log().Warn("keeping the certificate", "secret", e.id(), "detail", detail)
 		return e.result(current, decision{reason: ReasonReused, detail: detail}, bundleOf(current), report), nil
 	}
 	return Result{}, &RefusedError{Reason: ReasonFull, Detail: detail, Remedy: remake(current), Object: reference(current)}
@@ -206,7 +220,7 @@ func sizeOf(b gen.Bundle) int { return len(b.CA) + len(b.Cert) + len(b.Key) }
 func (e *ensurer) terminating(s *core.Secret) error {
 	if e.terminatingSince.IsZero() {
 		e.terminatingSince = time.Now()
-		e.Log.Info("waiting for the deletion of the secret to end", "secret", e.id(), "finalizers", s.Finalizers)
+		e.log().Info("waiting for the deletion of the secret to end", "secret", e.id(), "finalizers", s.Finalizers)
 	}
 	if time.Since(e.terminatingSince) < DeletionPatience {
 		return errTerminating

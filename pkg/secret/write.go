@@ -35,13 +35,13 @@ const (
 // material is a new certificate whose CA set keeps trusting what the stored one, described by r, trusts.
 func (e *ensurer) material(r gen.Report) (gen.Bundle, error) {
 	if e.fresh == nil {
-		b, err := gen.Generate(e.want.Spec, e.Now())
+		b, err := gen.Generate(e.want.Spec, e.now())
 		if err != nil {
 			return gen.Bundle{}, err
 		}
 		e.fresh = &b
 	}
-	return e.fresh.Trusting(r.CAs, e.Now()), nil
+	return e.fresh.Trusting(r.CAs, e.now()), nil
 }
 
 // create makes the Secret. b is nil when it is to hold new material.
@@ -68,7 +68,7 @@ func (e *ensurer) create(ctx context.Context, d decision, b *gen.Bundle) (Result
 
 // replace writes b into the Secret as it was read, by an update where the API allows one.
 func (e *ensurer) replace(ctx context.Context, current *core.Secret, d decision, b gen.Bundle) (Result, error) {
-	e.Log.Warn("replacing what the secret holds", "secret", e.id(), "reason", d.reason, "detail", d.detail)
+	e.log().Warn("replacing what the secret holds", "secret", e.id(), "reason", d.reason, "detail", d.detail)
 	if !replaceable(current) {
 		return e.recreate(ctx, current, d, b)
 	}
@@ -109,7 +109,7 @@ func (e *ensurer) recreate(ctx context.Context, current *core.Secret, d decision
 
 // fill sets everything of s that is ours and leaves the labels and annotations of others.
 func (e *ensurer) fill(s *core.Secret, b gen.Bundle) gen.Report {
-	report := gen.Check(b, e.want.Spec.DNSNames, e.Now())
+	report := gen.Check(b, e.want.Spec.DNSNames, e.now())
 	s.Data = map[string][]byte{KeyCA: b.CA, core.TLSCertKey: b.Cert, core.TLSPrivateKeyKey: b.Key}
 	if s.Labels == nil {
 		s.Labels = map[string]string{}

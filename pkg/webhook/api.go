@@ -8,7 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// API reads and patches the configurations of one kind, whichever kind that is.
+// API reads and patches the configurations of one kind, whichever kind that is. Those that MutatingAPI and ValidatingAPI return may be used
+// by several goroutines, as far as their Client may.
 type API interface {
 	// Get reads a configuration.
 	Get(ctx context.Context, name string) (*Snapshot, error)

@@ -50,7 +50,7 @@ type (
 
 // patch is the strategic merge patch that makes s trust set, nil when it already does. Its error is a *RefusedError.
 func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) ([]byte, error) {
-	now := c.Now()
+	now := c.now()
 	p := patchBody{Metadata: patchMeta{ResourceVersion: s.ResourceVersion}}
 	size := 0
 	for _, e := range s.Entries {
@@ -66,7 +66,7 @@ func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) ([]byte, err
 		bundle := gen.EncodeCertificates(gen.Merge(set, live, now), unreadable...)
 		size += len(bundle)
 		if len(unreadable) > 0 {
-			c.Log.Warn("keeping what is no certificate in the CA bundle", "kind", c.Kind, "name", c.Name, "entry", e.Name, "malformed", len(unreadable))
+			c.log().Warn("keeping what is no certificate in the CA bundle", "kind", c.Kind, "name", c.Name, "entry", e.Name, "malformed", len(unreadable))
 		}
 		p.Webhooks = append(p.Webhooks, patchEntry{Name: e.Name, ClientConfig: patchClientConfig{CABundle: bundle}})
 	}

@@ -33,7 +33,7 @@ func (c *Configuration) Retire(ctx context.Context, set []*x509.Certificate, ret
 				kept = append(kept, ca)
 			}
 		}
-		if len(kept) > 0 && len(kept) < len(live) && gen.ContainsAll(kept, set, c.Now()) {
+		if len(kept) > 0 && len(kept) < len(live) && gen.ContainsAll(kept, set, c.now()) {
 			p.Webhooks = append(p.Webhooks, patchEntry{Name: e.Name, ClientConfig: patchClientConfig{CABundle: gen.EncodeCertificates(kept, unreadable...)}})
 		}
 	}

@@ -27,6 +27,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -58,7 +59,8 @@ var contention = wait.Backoff{Duration: 10 * time.Millisecond, Factor: 2, Jitter
 // upgrade has stopped half-way, waits in vain and must get its turn.
 const AnnotationPatience = 30 * time.Second
 
-// Configuration is one webhook configuration.
+// Configuration is one webhook configuration. It remembers what Load has read, and since when it waits, so it is for one goroutine at a
+// time and for one pass. Several Configurations of one name, in whatever programs, may be used at once.
 type Configuration struct {
 	API  API
 	Kind string
@@ -72,8 +74,9 @@ type Configuration struct {
 	Patience time.Duration
 	// FieldManager is the name that the API server records changes under.
 	FieldManager string
-	// Now is the clock.
+	// Now is the clock, nil for time.Now.
 	Now func() time.Time
+	// Log is where progress and oddities go, nil for nowhere.
 	Log *slog.Logger
 
 	// loaded is what Load has read and Trust has not used yet.
@@ -81,6 +84,15 @@ type Configuration struct {
 	// lackingSince is when an annotation was first missed, and absentSince when the configuration was, zero before.
 	lackingSince, absentSince time.Time
 }
+
+func (c *Configuration) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
+
+func (c *Configuration) log() *slog.Logger { return cmp.Or(c.Log, slog.New(slog.DiscardHandler)) }
 
 // Result is what Trust found and did.
 type Result struct {
@@ -114,7 +126,7 @@ func (c *Configuration) Load(ctx context.Context) error {
 			return nil
 		}
 		if !waiting {
-			c.Log.Info("waiting for webhook configuration", "kind", c.Kind, "name", c.Name, "reason", missing)
+			c.log().Info("waiting for webhook configuration", "kind", c.Kind, "name", c.Name, "reason", missing)
 			waiting = true
 		}
 		select {
@@ -133,7 +145,7 @@ func (c *Configuration) goesOnWithout() bool {
 	if c.Patience == 0 || time.Since(c.absentSince) < c.Patience {
 		return false
 	}
-	c.Log.Warn("going on without webhook configuration, which does not exist: the controller gives it the CA once it is there", "kind", c.Kind, "name", c.Name)
+	c.log().Warn("going on without webhook configuration, which does not exist: the controller gives it the CA once it is there", "kind", c.Kind, "name", c.Name)
 	return true
 }
 
@@ -145,7 +157,7 @@ func (c *Configuration) outOfPatience(missing string) bool {
 	if time.Since(c.lackingSince) < AnnotationPatience {
 		return false
 	}
-	c.Log.Warn("going on with webhook configuration as it is: an upgrade may have stopped half-way", "kind", c.Kind, "name", c.Name, "reason", missing)
+	c.log().Warn("going on with webhook configuration as it is: an upgrade may have stopped half-way", "kind", c.Kind, "name", c.Name, "reason", missing)
 	return true
 }
 
