@@ -82,7 +82,7 @@ func (o *caBundleOptions) readCAs() error {
 }
 
 // trust puts the CAs to add into the entries of all configurations.
-func (o *caBundleOptions) trust(ctx context.Context, client *kube.Client, log *slog.Logger, found []webhook.Object) error {
+func (o *caBundleOptions) trust(ctx context.Context, client *kube.Client, log *slog.Logger, found []kube.WebhookConfiguration) error {
 	for _, of := range found {
 		c := webhook.Configuration{API: client.ConfigurationsOf(of.Kind), Kind: of.Kind, Name: of.Name, FieldManager: fieldManager, Log: log}
 		if _, err := c.Trust(ctx, o.cas); err != nil {
