@@ -128,7 +128,7 @@ func (p *Pass) Run(ctx context.Context) (Summary, error) {
 	changed, err := certdir.Write(p.Dir, map[string][]byte{
 		core.TLSCertKey:       stored.Bundle.Cert,
 		core.TLSPrivateKeyKey: stored.Bundle.Key,
-		secret.KeyCA:          gen.EncodeCertificates(stored.Report.CAs),
+		secret.KeyCA:          stored.Report.CAs.PEM(),
 	}, p.now())
 	if err != nil {
 		return sum, fmt.Errorf("writing the files to %s: %w", p.Dir, err)

@@ -142,7 +142,7 @@ func newBundle(chain []*x509.Certificate, key []byte) Bundle {
 	if selfSigned(chain[top]) {
 		sent = chain[:top]
 	}
-	return Bundle{CA: EncodeCertificates(chain[top:]), Cert: EncodeCertificates(sent), Key: key}
+	return Bundle{CA: CASet(chain[top:]).PEM(), Cert: encodeCertificates(sent), Key: key}
 }
 
 // climb returns c and those of others that lead from it to a root, as far as they do.
@@ -150,7 +150,7 @@ func climb(c *x509.Certificate, others []*x509.Certificate) []*x509.Certificate 
 	chain := []*x509.Certificate{c}
 	for !selfSigned(c) {
 		i := slices.IndexFunc(others, func(above *x509.Certificate) bool {
-			return !Contains(chain, above) && c.CheckSignatureFrom(above) == nil
+			return !slices.ContainsFunc(chain, above.Equal) && c.CheckSignatureFrom(above) == nil
 		})
 		if i < 0 {
 			break

@@ -53,7 +53,7 @@ type Report struct {
 	// when it, or its key, cannot be read or used.
 	Chain []*x509.Certificate
 	// CAs are the certificates of the CA set, as far as they can be parsed.
-	CAs []*x509.Certificate
+	CAs CASet
 	// Root is the one of CAs that Leaf leads to, on the longest-lived path. Nil when there is no trusted path now.
 	Root *x509.Certificate
 	// NotAfter is when the server stops being trusted: the end of the leaf or of what it leads to, whichever comes

@@ -52,7 +52,7 @@ func Assemble(cert, key, cas []byte, names []string, now time.Time) (Bundle, err
 	b := Bundle{CA: cas, Cert: cert, Key: key}
 	if len(answer) > 0 {
 		chain := climb(answer[0], slices.Concat(above, answer[1:]))
-		for len(chain) > 1 && !Contains(above, chain[len(chain)-1]) {
+		for len(chain) > 1 && !above.Contains(chain[len(chain)-1]) {
 			chain = chain[:len(chain)-1]
 		}
 		if len(chain) > 1 {
@@ -65,7 +65,7 @@ func Assemble(cert, key, cas []byte, names []string, now time.Time) (Bundle, err
 	}
 	// The way to the top may lead through one that has expired, where one further down is trusted, too.
 	if direct := Check(Bundle{CA: cas, Cert: cert, Key: key}, names, now); direct.OK() {
-		return Bundle{CA: EncodeCertificates([]*x509.Certificate{direct.Root}), Cert: EncodeCertificates(answer), Key: key}, nil
+		return Bundle{CA: CASet{direct.Root}.PEM(), Cert: encodeCertificates(answer), Key: key}, nil
 	}
 	return Bundle{}, errors.New(r.Faults[0].String())
 }

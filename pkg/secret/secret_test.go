@@ -3,7 +3,6 @@ package secret_test
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"log/slog"
 	"slices"
 	"strings"
@@ -139,7 +138,7 @@ func TestEnsureRepairsWhatIsOurs(t *testing.T) {
 				assert.Equal(t, "else", after.Annotations["somebody"], "what others wrote stays")
 			}
 			for _, c := range gen.Check(bundle(before), nil, now).CAs {
-				assert.Equal(t, !s.Now().After(c.NotAfter), gen.Contains(res.Report.CAs, c), "CAs stay trusted until they expire")
+				assert.Equal(t, !s.Now().After(c.NotAfter), res.Report.CAs.Contains(c), "CAs stay trusted until they expire")
 			}
 			assert.Equal(t, secret.Reused, ensure(t, s, want).Outcome, "the repair lasts")
 		})
@@ -190,7 +189,7 @@ func TestNoCAIsPushedOutHoweverOftenARenewalIsAskedFor(t *testing.T) {
 		s.Now = func() time.Time { return at }
 		res := ensure(t, s, forced)
 		require.Len(t, res.Report.CAs, len(all)+1)
-		require.True(t, gen.ContainsAll(res.Report.CAs, all, at))
+		require.True(t, res.Report.CAs.ContainsAll(all, at))
 		all = res.Report.CAs
 	}
 }
@@ -199,7 +198,7 @@ func TestASecretWithoutRoomForAnotherCA(t *testing.T) {
 	t.Parallel()
 	full := func(s *core.Secret) {
 		room := core.MaxSecretSize - len(s.Data["ca.crt"]) - len(s.Data["tls.crt"]) - len(s.Data["tls.key"])
-		s.Data["ca.crt"] = append(s.Data["ca.crt"], gen.EncodeCertificates([]*x509.Certificate{gentest.LargeCA(t, room, now, gen.MaxValidity)})...)
+		s.Data["ca.crt"] = append(s.Data["ca.crt"], gen.CASet{gentest.LargeCA(t, room, now, gen.MaxValidity)}.PEM()...)
 	}
 	due := "renewed:expiring is due, and ca.crt has no room for a new CA beside the 2 that have not expired: a Secret holds 1048576 bytes"
 	for name, tc := range map[string]struct {

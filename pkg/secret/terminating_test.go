@@ -17,7 +17,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/core"
-	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
 
@@ -129,7 +128,7 @@ func TestASecretWhoseDeletionEndsIsMadeAnew(t *testing.T) {
 			assert.Equal(t, tc.reason, res.Reason)
 			requireGood(t, stored(t, s), now)
 			if tc.change != nil {
-				assert.True(t, gen.Contains(res.Report.CAs, first.Report.CAs[0]))
+				assert.True(t, res.Report.CAs.Contains(first.Report.CAs[0]))
 			}
 			assert.Equal(t, tc.reason == "repaired:wrong-type", string(res.Bundle.Key) == string(first.Bundle.Key))
 		})

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -49,7 +48,7 @@ type (
 )
 
 // patch is the strategic merge patch that makes s trust set, nil when it already does. Its error is a *RefusedError.
-func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) ([]byte, error) {
+func (c *Configuration) patch(s *Snapshot, set gen.CASet) ([]byte, error) {
 	now := c.now()
 	p := patchBody{Metadata: patchMeta{ResourceVersion: s.ResourceVersion}}
 	size := 0
@@ -58,12 +57,12 @@ func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) ([]byte, err
 			continue
 		}
 		live, unreadable := gen.ParseCertificates(e.CABundle)
-		if gen.ContainsAll(live, set, now) {
+		if live.ContainsAll(set, now) {
 			size += len(e.CABundle)
 			continue
 		}
 		// What this program cannot read, an API server that was built with another Go may trust.
-		bundle := gen.EncodeCertificates(gen.Merge(set, live, now), unreadable...)
+		bundle := set.Merge(live, now).PEM(unreadable...)
 		size += len(bundle)
 		if len(unreadable) > 0 {
 			c.log().Warn("keeping what is no certificate in the CA bundle", "kind", c.Kind, "name", c.Name, "entry", e.Name, "malformed", len(unreadable))

@@ -29,7 +29,6 @@ package webhook
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -38,6 +37,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
 // Kinds of configuration.
@@ -174,7 +175,7 @@ func (c *Configuration) lacking(s *Snapshot) string {
 // Trust makes every entry of the configuration trust the CAs of set that have not expired, but for those that call a URL and have no
 // bundle: the API server verifies these by the roots of its own system, whose place a bundle would take. It writes nothing when they all
 // do, and returns a *RefusedError when there is no room.
-func (c *Configuration) Trust(ctx context.Context, set []*x509.Certificate) (Result, error) {
+func (c *Configuration) Trust(ctx context.Context, set gen.CASet) (Result, error) {
 	pauses := contention
 	for {
 		if c.loaded == nil {
