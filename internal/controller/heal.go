@@ -95,7 +95,7 @@ func healReason(s secret.Inspection, configurations []configured, now time.Time)
 		}
 		for _, w := range c.object.Webhooks {
 			live, _ := gen.ParseCertificates(w.ClientConfig.CABundle)
-			if w.ClientConfig.Service != nil && !live.ContainsAll(s.Report.CAs, now) {
+			if w.ClientConfig.Service != nil && !live.ContainsAll(s.Validation.CAs, now) {
 				return reasonBundle
 			}
 		}

@@ -31,7 +31,7 @@ type certificate struct {
 	// ours is whether auto mode may renew it.
 	ours bool
 	// stored is what gen.Check says of the Secret.
-	stored  gen.Report
+	stored  gen.Validation
 	retired map[string]bool
 	entries []entry
 	pods    []pod

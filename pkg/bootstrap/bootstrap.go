@@ -106,7 +106,7 @@ func (p *Pass) Run(ctx context.Context) (Summary, error) {
 			case <-gctx.Done():
 				return context.Cause(gctx)
 			}
-			res, err := c.Trust(gctx, stored.Report.CAs)
+			res, err := c.Trust(gctx, stored.Validation.CAs)
 			if err == nil {
 				sum.WebhookConfigurations[i] = res
 			}
@@ -128,7 +128,7 @@ func (p *Pass) Run(ctx context.Context) (Summary, error) {
 	changed, err := certdir.Write(p.Dir, map[string][]byte{
 		core.TLSCertKey:       stored.Bundle.Cert,
 		core.TLSPrivateKeyKey: stored.Bundle.Key,
-		secret.KeyCA:          stored.Report.CAs.PEM(),
+		secret.KeyCA:          stored.Validation.CAs.PEM(),
 	}, p.now())
 	if err != nil {
 		return sum, fmt.Errorf("writing the files to %s: %w", p.Dir, err)
@@ -157,7 +157,7 @@ func (s *Summary) describe(stored secret.Result) {
 	if stored.Outcome == "" {
 		return
 	}
-	s.CAs = len(stored.Report.CAs)
-	s.CAFingerprint = gen.Fingerprint(stored.Report.Root)
-	s.NotAfter = &stored.Report.NotAfter
+	s.CAs = len(stored.Validation.CAs)
+	s.CAFingerprint = gen.Fingerprint(stored.Validation.Root)
+	s.NotAfter = &stored.Validation.NotAfter
 }

@@ -82,4 +82,4 @@ func NewEvent(about core.ObjectReference, kind, reason, message string, now time
 	}
 }
 
-func date(stored secret.Result) string { return stored.Report.NotAfter.UTC().Format(time.RFC3339) }
+func date(stored secret.Result) string { return stored.Validation.NotAfter.UTC().Format(time.RFC3339) }

@@ -44,7 +44,7 @@ const (
 	ReasonTerminating   Reason = "refused:terminating"    // a finalizer holds the deleted Secret
 )
 
-// What a reason begins with that goes on with the gen.Code of what is wrong with the certificate.
+// What a reason begins with that goes on with the gen.FaultCode of what is wrong with the certificate.
 const (
 	ReasonRepairedFor Reason = "repaired:"        // ours: there is a new one
 	ReasonForeignFor  Reason = "refused:foreign-" // somebody else's: it is left alone
@@ -64,16 +64,16 @@ func (d decision) outcome() Outcome {
 	return Outcome(outcome)
 }
 
-// decide looks at a stored Secret and its report. Presence is not validity, and what is not ours is used or refused
+// decide looks at a stored Secret and what its certificate is worth. Presence is not validity, and what is not ours is used or refused
 // but never changed.
-func decide(s *core.Secret, r gen.Report, want Want, now time.Time) (decision, *RefusedError) {
-	left := r.NotAfter.Sub(now)
+func decide(s *core.Secret, v gen.Validation, want Want, now time.Time) (decision, *RefusedError) {
+	left := v.NotAfter.Sub(now)
 	before := want.Spec.RenewBefore(want.RenewBefore)
 	switch {
 	case s.Labels[LabelManagedBy] != ManagedBy:
-		return decideForeign(s, r, want)
-	case !r.OK():
-		return decision{reason: ReasonRepairedFor + Reason(r.Faults[0].Code), detail: r.Faults[0].Detail}, nil
+		return decideForeign(s, v, want)
+	case !v.OK():
+		return decision{reason: ReasonRepairedFor + Reason(v.Faults[0].Code), detail: v.Faults[0].Detail}, nil
 	case want.Force:
 		return decision{reason: ReasonForced, detail: "renewal was asked for"}, nil
 	case s.Type != core.SecretTypeTLS:
@@ -87,13 +87,13 @@ func decide(s *core.Secret, r gen.Report, want Want, now time.Time) (decision, *
 }
 
 // decideForeign is decide for a Secret that is not ours.
-func decideForeign(s *core.Secret, r gen.Report, want Want) (decision, *RefusedError) {
+func decideForeign(s *core.Secret, v gen.Validation, want Want) (decision, *RefusedError) {
 	refused := &RefusedError{Remedy: remake(s)}
 	stranger := fmt.Sprintf("the Secret has no label %s=%s, so it is left alone", LabelManagedBy, ManagedBy)
 	switch {
-	case !r.OK():
-		refused.Reason = ReasonForeignFor + Reason(r.Faults[0].Code)
-		refused.Detail = fmt.Sprintf("%s, and its certificate cannot be used: %s", stranger, r.Faults[0])
+	case !v.OK():
+		refused.Reason = ReasonForeignFor + Reason(v.Faults[0].Code)
+		refused.Detail = fmt.Sprintf("%s, and its certificate cannot be used: %s", stranger, v.Faults[0])
 		refused.Remedy = "repair the Secret, or " + refused.Remedy
 	case want.Force:
 		refused.Reason = ReasonForeignForced

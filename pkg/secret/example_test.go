@@ -56,7 +56,7 @@ func ExampleStore_Ensure() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Printf("%d: %s, CAs: %d, until %d\n", clock.Year(), held.Reason, len(held.Report.CAs), held.Report.NotAfter.Year())
+		fmt.Printf("%d: %s, CAs: %d, until %d\n", clock.Year(), held.Reason, len(held.Validation.CAs), held.Validation.NotAfter.Year())
 		clock = clock.AddDate(4, 0, 0)
 	}
 	// Output:

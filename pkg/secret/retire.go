@@ -34,14 +34,14 @@ func Retired(s *core.Secret) []string {
 // satisfies apierrors.IsConflict when somebody else has changed the Secret since it was read.
 func (s *Store) Retire(ctx context.Context, read *core.Secret, names []string, cas gen.CASet) error {
 	b := bundleOf(read)
-	report := gen.Check(b, names, s.now())
-	kept := slices.DeleteFunc(slices.Clone(report.CAs), func(c *x509.Certificate) bool { return cas.Contains(c) })
+	checked := gen.Check(b, names, s.now())
+	kept := slices.DeleteFunc(slices.Clone(checked.CAs), func(c *x509.Certificate) bool { return cas.Contains(c) })
 	b.CA = kept.PEM()
-	switch r := gen.Check(b, names, s.now()); {
+	switch v := gen.Check(b, names, s.now()); {
 	case read.Labels[LabelManagedBy] != ManagedBy:
 		return fmt.Errorf("retiring CAs of secret %s/%s: it has no label %s=%s", s.Namespace, s.Name, LabelManagedBy, ManagedBy)
-	case !r.OK():
-		return fmt.Errorf("retiring CAs of secret %s/%s: its certificate needs one of them: %s", s.Namespace, s.Name, r.Faults[0])
+	case !v.OK():
+		return fmt.Errorf("retiring CAs of secret %s/%s: its certificate needs one of them: %s", s.Namespace, s.Name, v.Faults[0])
 	}
 	o := read.DeepCopy()
 	o.Data[KeyCA] = b.CA

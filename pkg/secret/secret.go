@@ -88,7 +88,8 @@ type Result struct {
 	// Detail says more about the cause. It is empty when there is none.
 	Detail string
 	Bundle gen.Bundle
-	Report gen.Report
+	// Validation is that of Bundle.
+	Validation gen.Validation
 	// Object is the Secret in the API's terms, as it was last seen.
 	Object core.ObjectReference
 }
@@ -177,38 +178,38 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 		return Result{}, e.terminating(current)
 	}
 	b := bundleOf(current)
-	report := gen.Check(b, e.want.Spec.DNSNames, e.now())
-	if e.fresh != nil && bytes.Equal(b.Key, e.fresh.Key) && report.OK() {
-		return e.result(current, e.tried, b, report), nil
+	checked := gen.Check(b, e.want.Spec.DNSNames, e.now())
+	if e.fresh != nil && bytes.Equal(b.Key, e.fresh.Key) && checked.OK() {
+		return e.result(current, e.tried, b, checked), nil
 	}
-	d, refused := decide(current, report, e.want, e.now())
+	d, refused := decide(current, checked, e.want, e.now())
 	if refused != nil {
 		refused.Object = reference(current)
 		return Result{}, refused
 	}
-	for _, w := range report.Warnings {
+	for _, w := range checked.Warnings {
 		e.log().Warn("stored certificate is odd", "secret", e.id(), "warning", w)
 	}
 	switch {
 	case d.outcome() == Reused:
-		if due := e.want.Spec.RenewBefore(e.want.RenewBefore); report.NotAfter.Sub(e.now()) < due {
-			e.log().Warn("certificate of somebody else ends soon: replace it in time", "secret", e.id(), "not-after", report.NotAfter)
+		if due := e.want.Spec.RenewBefore(e.want.RenewBefore); checked.NotAfter.Sub(e.now()) < due {
+			e.log().Warn("certificate of somebody else ends soon: replace it in time", "secret", e.id(), "not-after", checked.NotAfter)
 		}
-		return e.result(current, d, b, report), nil
+		return e.result(current, d, b, checked), nil
 	case d.keep:
 		return e.replace(ctx, current, d, b)
 	}
-	if b, err = e.material(report); err != nil {
+	if b, err = e.material(checked); err != nil {
 		return Result{}, err
 	}
 	if sizeOf(b) <= core.MaxSecretSize {
 		return e.replace(ctx, current, d, b)
 	}
 	detail := fmt.Sprintf("%s is due, and ca.crt has no room for a new CA beside the %d that have not expired: a Secret holds %d bytes",
-		d.reason, len(report.CAs), core.MaxSecretSize)
+		d.reason, len(checked.CAs), core.MaxSecretSize)
 	if d.reason == ReasonExpiring {
 		e.log().Warn("keeping the certificate", "secret", e.id(), "detail", detail)
-		return e.result(current, decision{reason: ReasonReused, detail: detail}, bundleOf(current), report), nil
+		return e.result(current, decision{reason: ReasonReused, detail: detail}, bundleOf(current), checked), nil
 	}
 	return Result{}, &RefusedError{Reason: ReasonFull, Detail: detail, Remedy: remake(current), Object: reference(current)}
 }
@@ -238,8 +239,8 @@ func (e *ensurer) terminating(s *core.Secret) error {
 func (e *ensurer) id() string { return e.Namespace + "/" + e.Name }
 
 // result is what s holds after d.
-func (*ensurer) result(s *core.Secret, d decision, b gen.Bundle, r gen.Report) Result {
-	return Result{Outcome: d.outcome(), Reason: d.reason, Detail: d.detail, Bundle: b, Report: r, Object: reference(s)}
+func (*ensurer) result(s *core.Secret, d decision, b gen.Bundle, v gen.Validation) Result {
+	return Result{Outcome: d.outcome(), Reason: d.reason, Detail: d.detail, Bundle: b, Validation: v, Object: reference(s)}
 }
 
 func reference(s *core.Secret) core.ObjectReference {

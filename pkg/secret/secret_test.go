@@ -37,7 +37,7 @@ func TestEnsureCreatesAMissingSecret(t *testing.T) {
 	assert.Equal(t, map[string]string{
 		"example.com/contact":                      "llm@example.com, on call",
 		"certgen.kthena.volcano.sh/not-after":      now.Add(gen.DefaultValidity).Format(time.RFC3339),
-		"certgen.kthena.volcano.sh/ca-fingerprint": gen.Fingerprint(res.Report.CAs[0]),
+		"certgen.kthena.volcano.sh/ca-fingerprint": gen.Fingerprint(res.Validation.CAs[0]),
 		"certgen.kthena.volcano.sh/version":        "v1.2.3",
 	}, got.Annotations)
 	assert.Len(t, got.Data, 3)
@@ -138,7 +138,7 @@ func TestEnsureRepairsWhatIsOurs(t *testing.T) {
 				assert.Equal(t, "else", after.Annotations["somebody"], "what others wrote stays")
 			}
 			for _, c := range gen.Check(bundle(before), nil, now).CAs {
-				assert.Equal(t, !s.Now().After(c.NotAfter), res.Report.CAs.Contains(c), "CAs stay trusted until they expire")
+				assert.Equal(t, !s.Now().After(c.NotAfter), res.Validation.CAs.Contains(c), "CAs stay trusted until they expire")
 			}
 			assert.Equal(t, secret.Reused, ensure(t, s, want).Outcome, "the repair lasts")
 		})
@@ -171,10 +171,10 @@ func TestEnsureRenews(t *testing.T) {
 				return
 			}
 			requireGood(t, stored(t, s), at)
-			require.Len(t, res.Report.CAs, 2)
-			assert.Equal(t, res.Report.CAs[1], old.Report.CAs[0], "the old CA stays trusted, behind the new one")
+			require.Len(t, res.Validation.CAs, 2)
+			assert.Equal(t, res.Validation.CAs[1], old.Validation.CAs[0], "the old CA stays trusted, behind the new one")
 			assert.NotEqual(t, old.Bundle.Key, res.Bundle.Key)
-			assert.Equal(t, at.Add(gen.DefaultValidity), res.Report.NotAfter)
+			assert.Equal(t, at.Add(gen.DefaultValidity), res.Validation.NotAfter)
 		})
 	}
 }
@@ -183,14 +183,14 @@ func TestNoCAIsPushedOutHoweverOftenARenewalIsAskedFor(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	forced := secret.Want{Spec: want.Spec, Force: true}
-	all := ensure(t, s, want).Report.CAs
+	all := ensure(t, s, want).Validation.CAs
 	for i := range 12 {
 		at := now.Add(time.Duration(i+1) * time.Hour)
 		s.Now = func() time.Time { return at }
 		res := ensure(t, s, forced)
-		require.Len(t, res.Report.CAs, len(all)+1)
-		require.True(t, res.Report.CAs.ContainsAll(all, at))
-		all = res.Report.CAs
+		require.Len(t, res.Validation.CAs, len(all)+1)
+		require.True(t, res.Validation.CAs.ContainsAll(all, at))
+		all = res.Validation.CAs
 	}
 }
 
@@ -239,7 +239,7 @@ func TestASecretWithoutRoomForAnotherCA(t *testing.T) {
 				assert.Equal(t, secret.ReasonReused, res.Reason)
 				assert.Equal(t, tc.detail, res.Detail)
 				assert.Equal(t, first.Bundle.Key, res.Bundle.Key)
-				assert.Len(t, res.Report.CAs, 2)
+				assert.Len(t, res.Validation.CAs, 2)
 			}
 			assert.Equal(t, before, stored(t, s), "nothing is changed")
 		})

@@ -128,7 +128,7 @@ func TestASecretWhoseDeletionEndsIsMadeAnew(t *testing.T) {
 			assert.Equal(t, tc.reason, res.Reason)
 			requireGood(t, stored(t, s), now)
 			if tc.change != nil {
-				assert.True(t, res.Report.CAs.Contains(first.Report.CAs[0]))
+				assert.True(t, res.Validation.CAs.Contains(first.Validation.CAs[0]))
 			}
 			assert.Equal(t, tc.reason == "repaired:wrong-type", string(res.Bundle.Key) == string(first.Bundle.Key))
 		})

@@ -41,7 +41,7 @@ func full(t *testing.T, s *site) gen.Bundle {
 }
 
 // faults are materials that no client accepts, one for each code.
-var faults = map[gen.Code]material{
+var faults = map[gen.FaultCode]material{
 	gen.Malformed: func(t *testing.T, s *site) gen.Bundle {
 		b := good(t, s)
 		b.CA = []byte("no CA")

@@ -225,7 +225,7 @@ func reasonsOfTheCode(t *testing.T) []string {
 			reasons = append(reasons, reason.Value)
 		default:
 			for _, code := range codes {
-				if code.Type == "Code" {
+				if code.Type == "FaultCode" {
 					reasons = append(reasons, reason.Value+code.Value)
 				}
 			}
