@@ -47,12 +47,15 @@ func newEvent(stored secret.Result, err error, now time.Time) *core.Event {
 	case err != nil:
 		return nil
 	case stored.Outcome == secret.Created:
-		return NewEvent(stored.Object, normal, "Created", fmt.Sprintf("%s: the new certificate ends on %s", stored.Reason, date(stored)), now)
+		message := fmt.Sprintf("%s: the new certificate ends on %s", stored.Reason, date(stored))
+		return NewEvent(stored.Object, normal, "Created", message, now)
 	case stored.Outcome == secret.Renewed:
-		return NewEvent(stored.Object, normal, "Renewed", fmt.Sprintf("%s: %s; the new certificate ends on %s", stored.Reason, stored.Detail, date(stored)), now)
+		message := fmt.Sprintf("%s: %s; the new certificate ends on %s", stored.Reason, stored.Detail, date(stored))
+		return NewEvent(stored.Object, normal, "Renewed", message, now)
 	case stored.Outcome == secret.Repaired:
 		// Something has broken it, and somebody should know.
-		return NewEvent(stored.Object, warning, "Repaired", fmt.Sprintf("%s: %s; the certificate ends on %s", stored.Reason, stored.Detail, date(stored)), now)
+		message := fmt.Sprintf("%s: %s; the certificate ends on %s", stored.Reason, stored.Detail, date(stored))
+		return NewEvent(stored.Object, warning, "Repaired", message, now)
 	default:
 		return nil
 	}

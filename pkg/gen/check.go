@@ -41,8 +41,7 @@ type Fault struct {
 // String is the fault as one line.
 func (f Fault) String() string { return string(f.Code) + ": " + f.Detail }
 
-// Validation is what [Check] has found out about a Bundle. It is that of RFC 5280, section 6, as crypto/x509 makes it, and of what else
-// crypto/tls asks of a server.
+// Validation is what [Check] has found out: that of RFC 5280, section 6, as crypto/x509 makes it, and what crypto/tls asks for besides.
 type Validation struct {
 	// Faults are in the order of their codes, empty when there are none.
 	Faults []Fault

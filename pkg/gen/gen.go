@@ -10,8 +10,10 @@
 // The clock is a parameter of every function. Randomness is not: since Go 1.26 the standard library's key generation
 // reads the system's secure source whatever reader it is given.
 //
-// Every function may be called by several goroutines at once, and every type used by them: nothing here changes a value that it was given
-// or has returned.
+// Certificates are made as RFC 5280 profiles them. What a check accepts is what crypto/x509 and crypto/tls accept, which the API server
+// verifies with.
+//
+// Several goroutines may call any function and share any value: nothing here changes what it was given or has returned.
 package gen
 
 import (

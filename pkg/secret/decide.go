@@ -79,7 +79,8 @@ func decide(s *core.Secret, v gen.Validation, want Want, now time.Time) (decisio
 	case s.Type != core.SecretTypeTLS:
 		return decision{reason: ReasonWrongType, detail: fmt.Sprintf("the Secret is of type %q", s.Type), keep: true}, nil
 	case len(s.Data) != 3:
-		return decision{reason: ReasonKeys, detail: fmt.Sprintf("the Secret has %d keys besides the certificate's", len(s.Data)-3), keep: true}, nil
+		detail := fmt.Sprintf("the Secret has %d keys besides the certificate's", len(s.Data)-3)
+		return decision{reason: ReasonKeys, detail: detail, keep: true}, nil
 	case left < before:
 		return decision{reason: ReasonExpiring, detail: fmt.Sprintf("%s are left, renewal is due below %s", left.Round(time.Second), before)}, nil
 	}

@@ -65,7 +65,8 @@ func (c *Configuration) patch(s *Snapshot, set gen.CASet) ([]byte, error) {
 		bundle := set.Merge(live, now).PEM(unreadable...)
 		size += len(bundle)
 		if len(unreadable) > 0 {
-			c.log().Warn("keeping what is no certificate in the CA bundle", "kind", c.Kind, "name", c.Name, "entry", e.Name, "malformed", len(unreadable))
+			c.log().Warn("keeping what is no certificate in the CA bundle",
+				"kind", c.Kind, "name", c.Name, "entry", e.Name, "malformed", len(unreadable))
 		}
 		p.Webhooks = append(p.Webhooks, patchEntry{Name: e.Name, ClientConfig: patchClientConfig{CABundle: bundle}})
 	}
@@ -75,7 +76,8 @@ func (c *Configuration) patch(s *Snapshot, set gen.CASet) ([]byte, error) {
 	if size > MaxBundles {
 		return nil, &RefusedError{
 			Reason: ReasonFull,
-			Detail: fmt.Sprintf("with the CAs that are to be added its %d bundles would have %d bytes, and at most %d are stored", len(s.Entries), size, MaxBundles),
+			Detail: fmt.Sprintf("with the CAs that are to be added its %d bundles would have %d bytes, and at most %d are stored",
+				len(s.Entries), size, MaxBundles),
 			Remedy: fmt.Sprintf("remove the CAs that nothing serves any more by: kubectl edit %s %s", strings.ToLower(c.Kind), c.Name),
 		}
 	}

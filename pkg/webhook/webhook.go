@@ -2,13 +2,13 @@
 //
 // # Why concurrent writers do no harm
 //
-// The caBundle of an entry is treated as a set of certificates that only grows; [Configuration.Retire] is the one exception. A writer reads the configuration and,
-// where an entry lacks one of the writer's CAs, writes the union of what it read and its own CAs. The write carries the
-// resourceVersion of the read, so the API server takes it only when nothing has changed in between; after a conflict
-// the writer reads again. A write therefore never removes what another writer has added (expired CAs aside, which no
-// client trusts), and after any interleaving every entry that was not replaced by somebody else trusts the CAs of all writers
-// that have finished. A server that starts to serve a certificate only after its writer has finished is trusted from its first
-// connection on.
+// The caBundle of an entry is treated as a set of certificates that only grows; [Configuration.Retire] is the one exception. A
+// writer reads the configuration and, where an entry lacks one of the writer's CAs, writes the union of what it read and its
+// own CAs. The write carries the resourceVersion of the read, so the API server takes it only when nothing has changed in
+// between; after a conflict the writer reads again. A write therefore never removes what another writer has added (expired CAs
+// aside, which no client trusts), and after any interleaving every entry that was not replaced by somebody else trusts the CAs
+// of all writers that have finished. A server that starts to serve a certificate only after its writer has finished is trusted
+// from its first connection on.
 //
 // An entry that calls a URL and has no bundle is not touched: it trusts the roots of the API server's system, until it has a bundle.
 //
@@ -146,7 +146,8 @@ func (c *Configuration) goesOnWithout() bool {
 	if c.Patience == 0 || time.Since(c.absentSince) < c.Patience {
 		return false
 	}
-	c.log().Warn("going on without webhook configuration, which does not exist: the controller gives it the CA once it is there", "kind", c.Kind, "name", c.Name)
+	c.log().Warn("going on without webhook configuration, which does not exist: the controller gives it the CA once it is there",
+		"kind", c.Kind, "name", c.Name)
 	return true
 }
 
@@ -158,7 +159,8 @@ func (c *Configuration) outOfPatience(missing string) bool {
 	if time.Since(c.lackingSince) < AnnotationPatience {
 		return false
 	}
-	c.log().Warn("going on with webhook configuration as it is: an upgrade may have stopped half-way", "kind", c.Kind, "name", c.Name, "reason", missing)
+	c.log().Warn("going on with webhook configuration as it is: an upgrade may have stopped half-way",
+		"kind", c.Kind, "name", c.Name, "reason", missing)
 	return true
 }
 
