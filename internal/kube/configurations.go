@@ -28,7 +28,7 @@ func (c *Client) ConfigurationsOf(kind string) webhook.API {
 }
 
 // WebhookConfigurations lists those of both kinds that a label selector matches, the mutating first.
-func (c *Client) WebhookConfigurations(ctx context.Context, selector string) ([]webhook.Object, error) {
+func (c *Client) WebhookConfigurations(ctx context.Context, selector string) ([]WebhookConfiguration, error) {
 	var mutating admissionv1.MutatingWebhookConfigurationList
 	if err := c.mutating().list(ctx, selector, &mutating); err != nil {
 		return nil, err
@@ -37,12 +37,12 @@ func (c *Client) WebhookConfigurations(ctx context.Context, selector string) ([]
 	if err := c.validating().list(ctx, selector, &validating); err != nil {
 		return nil, err
 	}
-	var all []webhook.Object
+	var all []WebhookConfiguration
 	for _, o := range mutating.Items {
-		all = append(all, webhook.NewMutating(&o))
+		all = append(all, ofMutating(&o))
 	}
 	for _, o := range validating.Items {
-		all = append(all, webhook.NewValidating(&o))
+		all = append(all, ofValidating(&o))
 	}
 	return all, nil
 }
