@@ -107,7 +107,7 @@ func (d *demo) wipe(ctx context.Context, i *incident) error {
 		for n, entry := range now.Webhooks {
 			was, _ := gen.ParseCertificates(c.Webhooks[n].ClientConfig.CABundle)
 			live, _ := gen.ParseCertificates(entry.ClientConfig.CABundle)
-			if !gen.ContainsAll(live, was, time.Now()) {
+			if !live.ContainsAll(was, time.Now()) {
 				return false, nil
 			}
 		}

@@ -101,19 +101,17 @@ func (o *bootstrapOptions) pass(client *kube.Client, log *slog.Logger) *bootstra
 			Annotations:  o.secretAnnotations(),
 			Version:      o.version,
 			FieldManager: fieldManager,
-			Now:          time.Now,
 			Log:          log,
 		},
 		Want:   secret.Want{Spec: o.spec(o.dnsNames...), RenewBefore: o.renewBefore, Force: o.forceRenew},
 		Dir:    o.outputDir,
 		Events: client.Events(o.namespace),
-		Now:    time.Now,
 		Log:    log,
 	}
 	add := func(api webhook.API, kind string, names []string) {
 		for _, name := range names {
 			pass.Configurations = append(pass.Configurations, &webhook.Configuration{
-				API: api, Kind: kind, Name: name, Annotations: o.awaited, Patience: o.patience, FieldManager: fieldManager, Now: time.Now, Log: log,
+				API: api, Kind: kind, Name: name, Annotations: o.awaited, Patience: o.patience, FieldManager: fieldManager, Log: log,
 			})
 		}
 	}

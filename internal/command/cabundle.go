@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -31,7 +30,7 @@ type caBundleOptions struct {
 	output string
 	// add is the file with the CAs that the entries are to trust as well, cas what it holds.
 	add string
-	cas []*x509.Certificate
+	cas gen.CASet
 	onRelease
 }
 
@@ -82,9 +81,9 @@ func (o *caBundleOptions) readCAs() error {
 }
 
 // trust puts the CAs to add into the entries of all configurations.
-func (o *caBundleOptions) trust(ctx context.Context, client *kube.Client, log *slog.Logger, found []webhook.Object) error {
+func (o *caBundleOptions) trust(ctx context.Context, client *kube.Client, log *slog.Logger, found []kube.WebhookConfiguration) error {
 	for _, of := range found {
-		c := webhook.Configuration{API: client.ConfigurationsOf(of.Kind), Kind: of.Kind, Name: of.Name, FieldManager: fieldManager, Now: time.Now, Log: log}
+		c := webhook.Configuration{API: client.ConfigurationsOf(of.Kind), Kind: of.Kind, Name: of.Name, FieldManager: fieldManager, Log: log}
 		if _, err := c.Trust(ctx, o.cas); err != nil {
 			return err
 		}
@@ -105,7 +104,7 @@ func (o *caBundleOptions) print(ctx context.Context, client *kube.Client, log *s
 			return err
 		}
 	}
-	var set []*x509.Certificate
+	var set gen.CASet
 	var others [][]byte
 	now := time.Now()
 	for _, c := range found {
@@ -121,7 +120,7 @@ func (o *caBundleOptions) print(ctx context.Context, client *kube.Client, log *s
 				}
 			}
 			for _, cert := range certs {
-				if !now.After(cert.NotAfter) && !gen.Contains(set, cert) {
+				if !now.After(cert.NotAfter) && !set.Contains(cert) {
 					set = append(set, cert)
 				}
 			}
@@ -130,7 +129,7 @@ func (o *caBundleOptions) print(ctx context.Context, client *kube.Client, log *s
 	if len(set) == 0 {
 		return fmt.Errorf("reading the CA bundles of release %s/%s: there is no CA certificate in them that has not expired", o.namespace, o.release)
 	}
-	out := gen.EncodeCertificates(set, others...)
+	out := set.PEM(others...)
 	if o.output == outputBase64 {
 		out = append([]byte(base64.StdEncoding.EncodeToString(out)), '\n')
 	}

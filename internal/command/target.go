@@ -17,7 +17,6 @@ import (
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
 	"github.com/volcano-sh/kthena-certgen/internal/verify"
-	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 
 // target are the flags that say which Helm release a command is about, and how a person gets there.
@@ -109,13 +108,13 @@ func (o *target) selector() string {
 }
 
 // webhookConfigurations are those of the release. There is at least one, or an error.
-func (o *target) webhookConfigurations(ctx context.Context, client *kube.Client) ([]webhook.Object, error) {
+func (o *target) webhookConfigurations(ctx context.Context, client *kube.Client) ([]kube.WebhookConfiguration, error) {
 	// The chart's labels say of which release, but webhook configurations are in no namespace: the Services that they call are.
 	all, err := client.WebhookConfigurations(ctx, o.selector())
 	if err != nil {
 		return nil, err
 	}
-	var found []webhook.Object
+	var found []kube.WebhookConfiguration
 	for _, c := range all {
 		if c.Serves(o.namespace) {
 			found = append(found, c)

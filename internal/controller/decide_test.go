@@ -25,12 +25,12 @@ const (
 )
 
 // made is a certificate of a new CA.
-func made(t *testing.T) gen.Report {
+func made(t *testing.T) gen.Validation {
 	t.Helper()
 	return madeAt(t, now)
 }
 
-func madeAt(t *testing.T, at time.Time) gen.Report {
+func madeAt(t *testing.T, at time.Time) gen.Validation {
 	t.Helper()
 	b, err := gen.Generate(gen.Spec{DNSNames: []string{name}, Validity: months, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, at)
 	require.NoError(t, err)
@@ -44,7 +44,7 @@ type scene struct {
 	o   *observation
 	m   *memory
 	// old is a certificate of another CA, and current is the Secret's.
-	old, current gen.Report
+	old, current gen.Validation
 }
 
 func newScene(t *testing.T) *scene {
@@ -69,7 +69,7 @@ func newScene(t *testing.T) *scene {
 func (s *scene) cert() *certificate { return &s.o.certificates[0] }
 
 // serve says what the pods serve.
-func (s *scene) serve(all ...gen.Report) {
+func (s *scene) serve(all ...gen.Validation) {
 	s.cert().pods = nil
 	for i, r := range all {
 		s.cert().pods = append(s.cert().pods, pod{endpoint: verify.Endpoint{Pod: fmt.Sprintf("pod-%d", i)}, chain: r.Chain})
@@ -270,7 +270,7 @@ func TestPodsThatServeANewerCertificateThanIsMountedAreNotRolledBeforeTheKubelet
 func TestASecretThatIsMissingIsToldWhenTheKubeletIsThrough(t *testing.T) {
 	for mode, after := range map[string]time.Duration{verify.Auto: patience, verify.CertManager: projection, verify.Manual: projection} {
 		s := newScene(t)
-		s.cfg.Mode, s.cert().exists, s.cert().stored = mode, false, gen.Report{}
+		s.cfg.Mode, s.cert().exists, s.cert().stored = mode, false, gen.Validation{}
 		d := s.after(0)
 		require.Equal(t, []verify.Code{verify.SecretMissing}, codes(d), mode)
 		assert.Equal(t, after, d.findings[0].after, mode)
@@ -298,7 +298,7 @@ func TestPodsAreNeverRolledToACertificateThatWouldNotDo(t *testing.T) {
 			s.cert().entries = append(s.cert().entries, entry{configuration: "gone", missing: true})
 		}, verify.BundleMissing},
 		"that is broken":    {func(s *scene) { s.cert().stored = gen.Check(gen.Bundle{}, []string{name}, now) }, verify.SecretInvalid},
-		"that is not there": {func(s *scene) { s.cert().exists, s.cert().stored = false, gen.Report{} }, verify.SecretMissing},
+		"that is not there": {func(s *scene) { s.cert().exists, s.cert().stored = false, gen.Validation{} }, verify.SecretMissing},
 		"that somebody else has put there in auto mode": {func(s *scene) { s.cert().ours = false }, verify.SecretForeign},
 	} {
 		t.Run(title, func(t *testing.T) {

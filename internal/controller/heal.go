@@ -87,7 +87,7 @@ func (c *Controller) healCertificate(ctx context.Context, r *component, cert *wa
 // healReason says why a pass is needed, empty when none is.
 func healReason(s secret.Inspection, configurations []configured, now time.Time) string {
 	if s.Outcome != secret.Reused {
-		return s.Reason
+		return string(s.Reason)
 	}
 	for _, c := range configurations {
 		if !c.auto() {
@@ -95,7 +95,7 @@ func healReason(s secret.Inspection, configurations []configured, now time.Time)
 		}
 		for _, w := range c.object.Webhooks {
 			live, _ := gen.ParseCertificates(w.ClientConfig.CABundle)
-			if w.ClientConfig.Service != nil && !gen.ContainsAll(live, s.Report.CAs, now) {
+			if w.ClientConfig.Service != nil && !live.ContainsAll(s.Validation.CAs, now) {
 				return reasonBundle
 			}
 		}

@@ -31,7 +31,7 @@ type certificate struct {
 	// ours is whether auto mode may renew it.
 	ours bool
 	// stored is what gen.Check says of the Secret.
-	stored  gen.Report
+	stored  gen.Validation
 	retired map[string]bool
 	entries []entry
 	pods    []pod
@@ -40,7 +40,7 @@ type certificate struct {
 // entry is one entry of a webhook configuration.
 type entry struct {
 	configuration, name string
-	cas                 []*x509.Certificate
+	cas                 gen.CASet
 	// gone is whether the configuration does not exist, missing whether it has no entry for the Service.
 	gone, missing bool
 }
@@ -121,7 +121,7 @@ func (c *certificate) uniform() bool {
 }
 
 // signers are the CAs of the Secret's set that its certificate leads to.
-func (c *certificate) signers(now time.Time) (signers, others []*x509.Certificate) {
+func (c *certificate) signers(now time.Time) (signers, others gen.CASet) {
 	for _, ca := range c.stored.CAs {
 		if verify.VerifyChain(c.stored.Chain, []*x509.Certificate{ca}, "", now).Code == "" {
 			signers = append(signers, ca)

@@ -13,7 +13,7 @@ import (
 type retirement struct {
 	certificate *certificate
 	// cas leave the Secret's set. Without any, those that have left it leave the webhook configurations.
-	cas []*x509.Certificate
+	cas gen.CASet
 }
 
 // retire decides which CAs are trusted no longer: those that a Secret of ours holds besides what signed its certificate, once
@@ -48,7 +48,7 @@ func retire(cfg *Config, o *observation, m *memory, d *decision, now time.Time) 
 func (c *certificate) holdsRetired(now time.Time) bool {
 	for _, e := range c.entries {
 		for _, ca := range e.cas {
-			if c.retired[gen.Fingerprint(ca)] && !gen.Contains(c.stored.CAs, ca) && !c.served(ca, now) {
+			if c.retired[gen.Fingerprint(ca)] && !c.stored.CAs.Contains(ca) && !c.served(ca, now) {
 				return true
 			}
 		}

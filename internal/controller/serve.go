@@ -195,7 +195,7 @@ func (c *Controller) observeCertificate(w *watched) (certificate, error) {
 		return cert, err
 	}
 	inspected := secret.Inspect(stored, c.want(w.Certificate), c.Now())
-	cert.exists, cert.uid, cert.ours, cert.stored = true, string(stored.UID), inspected.Ours, inspected.Report
+	cert.exists, cert.uid, cert.ours, cert.stored = true, string(stored.UID), inspected.Ours, inspected.Validation
 	cert.terminating = stored.DeletionTimestamp != nil && len(stored.Finalizers) > 0
 	for _, fingerprint := range secret.Retired(stored) {
 		cert.retired[fingerprint] = true

@@ -93,7 +93,7 @@ func TestTheClientsOfWebhookConfigurationsPatchBundles(t *testing.T) {
 			require.True(t, apierrors.IsNotFound(err), "%v", err)
 			before, err := api.Get(t.Context(), "kube-client")
 			require.NoError(t, err)
-			require.Equal(t, []webhook.Entry{{Name: "e.example.com", Namespace: "ns"}}, before.Entries)
+			require.Equal(t, []webhook.Entry{{Name: "e.example.com"}}, before.Entries)
 			patch, err := json.Marshal(map[string]any{
 				"metadata": map[string]any{"resourceVersion": before.ResourceVersion},
 				"webhooks": []any{map[string]any{"name": "e.example.com", "clientConfig": map[string]any{"caBundle": b.CA}}},
@@ -102,7 +102,7 @@ func TestTheClientsOfWebhookConfigurationsPatchBundles(t *testing.T) {
 			require.NoError(t, api.Patch(t.Context(), "kube-client", patch, "us"))
 			after, err := api.Get(t.Context(), "kube-client")
 			require.NoError(t, err)
-			require.Equal(t, []webhook.Entry{{Name: "e.example.com", Namespace: "ns", CABundle: b.CA}}, after.Entries)
+			require.Equal(t, []webhook.Entry{{Name: "e.example.com", CABundle: b.CA}}, after.Entries)
 			err = api.Patch(t.Context(), "kube-client", patch, "us")
 			require.True(t, apierrors.IsConflict(err), "the resourceVersion is sent: %v", err)
 		})

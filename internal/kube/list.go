@@ -24,7 +24,7 @@ func ConfigurationsPath(kind string) string {
 }
 
 // WebhookConfigurations lists those of both kinds that a label selector matches, the mutating first.
-func (c *Client) WebhookConfigurations(ctx context.Context, selector string) ([]webhook.Object, error) {
+func (c *Client) WebhookConfigurations(ctx context.Context, selector string) ([]WebhookConfiguration, error) {
 	var mutating admissionv1.MutatingWebhookConfigurationList
 	var validating admissionv1.ValidatingWebhookConfigurationList
 	for kind, list := range map[string]runtime.Object{webhook.Mutating: &mutating, webhook.Validating: &validating} {
@@ -33,12 +33,12 @@ func (c *Client) WebhookConfigurations(ctx context.Context, selector string) ([]
 			return nil, fmt.Errorf("listing %s: %w", resources[kind], err)
 		}
 	}
-	var all []webhook.Object
+	var all []WebhookConfiguration
 	for _, o := range mutating.Items {
-		all = append(all, webhook.NewMutating(&o))
+		all = append(all, ofMutating(&o))
 	}
 	for _, o := range validating.Items {
-		all = append(all, webhook.NewValidating(&o))
+		all = append(all, ofValidating(&o))
 	}
 	return all, nil
 }

@@ -13,7 +13,6 @@
 package offline
 
 import (
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"os"
@@ -123,7 +122,7 @@ func Import(dir string, site Site, cas []byte, force bool, now time.Time) ([]Cer
 
 // complete is the content of a folder whose servers have these bundles, by path.
 func complete(site Site, bundles []gen.Bundle) (map[string][]byte, error) {
-	var cas []*x509.Certificate
+	var cas gen.CASet
 	files := map[string][]byte{}
 	for i, srv := range site.servers() {
 		b := bundles[i]
@@ -131,12 +130,12 @@ func complete(site Site, bundles []gen.Bundle) (map[string][]byte, error) {
 		files[path.Join(srv.secret, fileKey)] = b.Key
 		trusted, _ := gen.ParseCertificates(b.CA)
 		for _, c := range trusted {
-			if !gen.Contains(cas, c) {
+			if !cas.Contains(c) {
 				cas = append(cas, c)
 			}
 		}
 	}
-	files[fileCA] = gen.EncodeCertificates(cas)
+	files[fileCA] = cas.PEM()
 	var err error
 	if files[fileSecrets], err = secrets(site, bundles); err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ func newCA(t *testing.T, change ...func(*x509.Certificate)) *ca {
 	return &ca{key, c}
 }
 
-func (c *ca) pem() []byte { return gen.EncodeCertificates([]*x509.Certificate{c.cert}) }
+func (c *ca) pem() []byte { return gen.CASet{c.cert}.PEM() }
 
 // answer puts a certificate beside every request in dir.
 func (c *ca) answer(t *testing.T, dir string) {

@@ -191,7 +191,7 @@ func TestTheCertificateThatEndsSoonIsThatOfItsServer(t *testing.T) {
 			leaf := ca.cert(false, time.Hour, func(l *x509.Certificate) { l.DNSNames, l.NotBefore = c.names, now.Add(-1000*time.Hour) })
 			second := &server{Server: Server{Name: "second"}, served: []served{{Endpoint{Pod: "pod"}, []*x509.Certificate{leaf}}}}
 			second.checked.CAs = c.checked
-			second.checked.Faults = []gen.Finding{{Code: gen.Malformed}} // the Secret is another matter
+			second.checked.Faults = []gen.Fault{{Code: gen.Malformed}} // the Secret is another matter
 			v := &Verifier{API: r, Namespace: "ns", Now: func() time.Time { return now }}
 			v.judgeLife(second, c.entries(&server{}, second))
 			var got []string

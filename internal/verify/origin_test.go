@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -198,7 +197,7 @@ func TestWhatABundleHoldsIsListed(t *testing.T) {
 	ca := newIssuer(t)
 	ended := []byte{}
 	for _, c := range []time.Duration{-time.Minute, -time.Hour / 2} {
-		ended = append(ended, gen.EncodeCertificates([]*x509.Certificate{ca.cert(true, c, nil)})...)
+		ended = append(ended, gen.CASet{ca.cert(true, c, nil)}.PEM()...)
 	}
 	hook.ClientConfig.CABundle = append(ended, hook.ClientConfig.CABundle...)
 	report, err := r.verify(t)

@@ -75,9 +75,9 @@ func (v *Verifier) describeSecret(s *server) {
 	b := gen.Bundle{CA: s.stored.Data[secret.KeyCA], Cert: s.stored.Data[core.TLSCertKey], Key: s.stored.Data[core.TLSPrivateKeyKey]}
 	if v.report.Mode == Manual && len(b.CA) == 0 {
 		// Manual mode asks for the certificate and the key alone; whether the API server trusts them is judged elsewhere.
-		b.CA = gen.EncodeCertificates(gen.Check(b, nil, v.now()).Chain)
+		b.CA = gen.CASet(gen.Check(b, nil, v.now()).Chain).PEM()
 		if len(s.entries) > 0 {
-			b.CA = gen.EncodeCertificates(s.entries[0].cas)
+			b.CA = gen.CASet(s.entries[0].cas).PEM()
 		}
 	}
 	names := s.dnsNames

@@ -30,7 +30,7 @@ type server struct {
 	dnsNames []string
 	stored   *storedSecret
 	// checked is what gen.Check says of stored.
-	checked gen.Report
+	checked gen.Validation
 	served  []served
 }
 

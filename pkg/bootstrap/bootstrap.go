@@ -7,6 +7,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,8 @@ import (
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 
-// Pass is what one pass works on.
+// Pass is what one pass works on. One goroutine at a time may Run it. It asks the API by several goroutines at once, so what its Secret,
+// Configurations and Events share must bear that, as client-go's clients do.
 type Pass struct {
 	Secret *secret.Store
 	Want   secret.Want
@@ -33,10 +35,20 @@ type Pass struct {
 	Dir string
 	// Events are those of the Secret's namespace; nil: none is recorded.
 	Events Events
-	// Now is the clock.
+	// Now is the clock, nil for time.Now.
 	Now func() time.Time
+	// Log is where progress and oddities go, nil for nowhere.
 	Log *slog.Logger
 }
+
+func (p *Pass) now() time.Time {
+	if p.Now == nil {
+		return time.Now()
+	}
+	return p.Now()
+}
+
+func (p *Pass) log() *slog.Logger { return cmp.Or(p.Log, slog.New(slog.DiscardHandler)) }
 
 // Summary is what a pass did. Its JSON form is the line that the program ends with.
 type Summary struct {
@@ -79,7 +91,7 @@ func (p *Pass) Run(ctx context.Context) (Summary, error) {
 		if stored, err = p.Secret.Ensure(gctx, p.Want); err == nil {
 			close(known)
 		}
-		if e := newEvent(stored, err, p.Now()); e != nil && p.Events != nil {
+		if e := newEvent(stored, err, p.now()); e != nil && p.Events != nil {
 			events.Go(func() { p.record(ctx, e) })
 		}
 		return err
@@ -94,7 +106,7 @@ func (p *Pass) Run(ctx context.Context) (Summary, error) {
 			case <-gctx.Done():
 				return context.Cause(gctx)
 			}
-			res, err := c.Trust(gctx, stored.Report.CAs)
+			res, err := c.Trust(gctx, stored.Validation.CAs)
 			if err == nil {
 				sum.WebhookConfigurations[i] = res
 			}
@@ -105,7 +117,7 @@ func (p *Pass) Run(ctx context.Context) (Summary, error) {
 	sum.describe(stored)
 	var refused *webhook.RefusedError
 	if errors.As(err, &refused) && p.Events != nil {
-		events.Go(func() { p.record(ctx, newRefusal(stored.Object, refused, p.Now())) })
+		events.Go(func() { p.record(ctx, newRefusal(stored.Object, refused, p.now())) })
 	}
 	if err != nil {
 		return sum, err
@@ -116,8 +128,8 @@ func (p *Pass) Run(ctx context.Context) (Summary, error) {
 	changed, err := certdir.Write(p.Dir, map[string][]byte{
 		core.TLSCertKey:       stored.Bundle.Cert,
 		core.TLSPrivateKeyKey: stored.Bundle.Key,
-		secret.KeyCA:          gen.EncodeCertificates(stored.Report.CAs),
-	}, p.Now())
+		secret.KeyCA:          stored.Validation.CAs.PEM(),
+	}, p.now())
 	if err != nil {
 		return sum, fmt.Errorf("writing the files to %s: %w", p.Dir, err)
 	}
@@ -133,7 +145,7 @@ func Refused(err error) string {
 	var ofConfiguration *webhook.RefusedError
 	switch {
 	case errors.As(err, &ofSecret):
-		return ofSecret.Reason
+		return string(ofSecret.Reason)
 	case errors.As(err, &ofConfiguration):
 		return ofConfiguration.Reason
 	}
@@ -141,11 +153,11 @@ func Refused(err error) string {
 }
 
 func (s *Summary) describe(stored secret.Result) {
-	s.Outcome, s.Reason = string(stored.Outcome), stored.Reason
+	s.Outcome, s.Reason = string(stored.Outcome), string(stored.Reason)
 	if stored.Outcome == "" {
 		return
 	}
-	s.CAs = len(stored.Report.CAs)
-	s.CAFingerprint = gen.Fingerprint(stored.Report.Root)
-	s.NotAfter = &stored.Report.NotAfter
+	s.CAs = len(stored.Validation.CAs)
+	s.CAFingerprint = gen.Fingerprint(stored.Validation.Root)
+	s.NotAfter = &stored.Validation.NotAfter
 }

@@ -67,7 +67,7 @@ func TestNothingIsTrustedOrWrittenWithoutASecret(t *testing.T) {
 	sum, err := p.Run(t.Context())
 	var refused *secret.RefusedError
 	require.ErrorAs(t, err, &refused)
-	assert.Equal(t, "refused:foreign-malformed", refused.Reason)
+	assert.Equal(t, secret.Reason("refused:foreign-malformed"), refused.Reason)
 	assert.Empty(t, sum.Reason)
 	assert.Equal(t, "none", sum.Files)
 	assert.Nil(t, m.config.Entries[0].CABundle)

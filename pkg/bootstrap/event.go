@@ -32,7 +32,7 @@ func (p *Pass) record(ctx context.Context, e *core.Event) {
 	ctx, cancel := context.WithTimeoutCause(ctx, eventTimeout, fmt.Errorf("timed out after %s", eventTimeout))
 	defer cancel()
 	if _, err := p.Events.Create(ctx, e, metav1.CreateOptions{}); err != nil {
-		p.Log.Warn("event is not recorded", "reason", e.Reason, "message", e.Message, "error", err)
+		p.log().Warn("event is not recorded", "reason", e.Reason, "message", e.Message, "error", err)
 	}
 }
 
@@ -47,12 +47,15 @@ func newEvent(stored secret.Result, err error, now time.Time) *core.Event {
 	case err != nil:
 		return nil
 	case stored.Outcome == secret.Created:
-		return NewEvent(stored.Object, normal, "Created", fmt.Sprintf("%s: the new certificate ends on %s", stored.Reason, date(stored)), now)
+		message := fmt.Sprintf("%s: the new certificate ends on %s", stored.Reason, date(stored))
+		return NewEvent(stored.Object, normal, "Created", message, now)
 	case stored.Outcome == secret.Renewed:
-		return NewEvent(stored.Object, normal, "Renewed", fmt.Sprintf("%s: %s; the new certificate ends on %s", stored.Reason, stored.Detail, date(stored)), now)
+		message := fmt.Sprintf("%s: %s; the new certificate ends on %s", stored.Reason, stored.Detail, date(stored))
+		return NewEvent(stored.Object, normal, "Renewed", message, now)
 	case stored.Outcome == secret.Repaired:
 		// Something has broken it, and somebody should know.
-		return NewEvent(stored.Object, warning, "Repaired", fmt.Sprintf("%s: %s; the certificate ends on %s", stored.Reason, stored.Detail, date(stored)), now)
+		message := fmt.Sprintf("%s: %s; the certificate ends on %s", stored.Reason, stored.Detail, date(stored))
+		return NewEvent(stored.Object, warning, "Repaired", message, now)
 	default:
 		return nil
 	}
@@ -82,4 +85,4 @@ func NewEvent(about core.ObjectReference, kind, reason, message string, now time
 	}
 }
 
-func date(stored secret.Result) string { return stored.Report.NotAfter.UTC().Format(time.RFC3339) }
+func date(stored secret.Result) string { return stored.Validation.NotAfter.UTC().Format(time.RFC3339) }

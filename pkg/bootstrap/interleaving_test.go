@@ -2,7 +2,6 @@ package bootstrap_test
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -274,7 +273,7 @@ func largeSecret(t *testing.T) *core.Secret {
 	large := gentest.LargeCA(t, webhook.MaxBundles*3/10, now, time.Hour)
 	s := secretOf(b)
 	s.Labels = nil
-	s.Data["ca.crt"] = append(b.CA, gen.EncodeCertificates([]*x509.Certificate{large})...)
+	s.Data["ca.crt"] = append(b.CA, gen.CASet{large}.PEM()...)
 	return s
 }
 

@@ -11,6 +11,9 @@
 // server starts when the init container has ended.
 //
 // A server finds the same paths whether the folder was filled by this package or by the kubelet.
+//
+// A folder has one writer at a time: another one, in whatever program, would take the files that the first has not linked yet for those of
+// an interrupted run, and remove them.
 package certdir
 
 import (

@@ -1,4 +1,4 @@
-// Package durable writes files that survive a loss of power.
+// Package durable writes files that survive a loss of power. It keeps no state: any goroutine may call what is here.
 package durable
 
 import (

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Authority is a CA that signs server certificates. Its key is in memory only.
+// Authority is a CA that signs server certificates. Its key is in memory only. Several goroutines may use one.
 type Authority struct {
 	key crypto.Signer
 	// chain is the CA's certificate and those above it, as far as they are known.
@@ -52,18 +52,18 @@ func NewAuthority(spec Spec, now time.Time) (*Authority, error) {
 // they are known, in any order, and key is that of its private key, not encrypted. What it signs is trusted through the
 // last of them. It returns an error when it could not sign anything at now that a client would accept.
 func LoadAuthority(certs, key []byte, now time.Time) (*Authority, error) {
-	var r Report
-	if r.parsePair(certs, key); r.Chain == nil {
-		return nil, errors.New(r.Faults[0].Detail)
+	var v Validation
+	if v.parsePair(certs, key); v.Chain == nil {
+		return nil, errors.New(v.Faults[0].Detail)
 	}
-	ca := r.Leaf
+	ca := v.Leaf
 	switch {
 	case !mayBeRoot(ca) && (!ca.BasicConstraintsValid || !ca.IsCA):
 		return nil, fmt.Errorf("the certificate of %s is not that of a CA", ca.Subject)
 	case ca.KeyUsage != 0 && ca.KeyUsage&x509.KeyUsageCertSign == 0:
 		return nil, fmt.Errorf("the CA %s may not sign certificates: its key usage lacks keyCertSign", ca.Subject)
 	}
-	chain := climb(ca, r.Chain[1:])
+	chain := climb(ca, v.Chain[1:])
 	for _, c := range chain {
 		switch {
 		case now.After(c.NotAfter):
@@ -120,8 +120,8 @@ func (a *Authority) Issue(spec Spec, now time.Time) (Bundle, error) {
 		return Bundle{}, err
 	}
 	b := newBundle(slices.Concat([]*x509.Certificate{leaf}, a.chain), keyPEM)
-	if r := Check(b, spec.DNSNames, now); !r.OK() {
-		return Bundle{}, fmt.Errorf("checking the new certificate: %s", r.Faults[0])
+	if v := Check(b, spec.DNSNames, now); !v.OK() {
+		return Bundle{}, fmt.Errorf("checking the new certificate: %s", v.Faults[0])
 	}
 	return b, nil
 }
@@ -142,7 +142,7 @@ func newBundle(chain []*x509.Certificate, key []byte) Bundle {
 	if selfSigned(chain[top]) {
 		sent = chain[:top]
 	}
-	return Bundle{CA: EncodeCertificates(chain[top:]), Cert: EncodeCertificates(sent), Key: key}
+	return Bundle{CA: CASet(chain[top:]).PEM(), Cert: encodeCertificates(sent), Key: key}
 }
 
 // climb returns c and those of others that lead from it to a root, as far as they do.
@@ -150,7 +150,7 @@ func climb(c *x509.Certificate, others []*x509.Certificate) []*x509.Certificate 
 	chain := []*x509.Certificate{c}
 	for !selfSigned(c) {
 		i := slices.IndexFunc(others, func(above *x509.Certificate) bool {
-			return !Contains(chain, above) && c.CheckSignatureFrom(above) == nil
+			return !slices.ContainsFunc(chain, above.Equal) && c.CheckSignatureFrom(above) == nil
 		})
 		if i < 0 {
 			break

@@ -21,7 +21,7 @@ import (
 // somebody is a CA of somebody else, with those above it.
 type somebody struct {
 	key   *ecdsa.PrivateKey
-	chain []*x509.Certificate // from itself to the root
+	chain gen.CASet // from itself to the root
 }
 
 // newRoot makes a self-signed CA; change is applied to its certificate first.
@@ -111,11 +111,11 @@ func TestALoadedAuthoritySigns(t *testing.T) {
 	t.Parallel()
 	root := newRoot(t, nil)
 	issuing := root.intermediate(t, "policy", nil).intermediate(t, "issuing", func(c *x509.Certificate) { c.NotAfter = now.Add(500 * time.Hour) })
-	reversed := []*x509.Certificate{issuing.chain[0], issuing.chain[2], issuing.chain[1]}
+	reversed := gen.CASet{issuing.chain[0], issuing.chain[2], issuing.chain[1]}
 	for name, tc := range map[string]struct {
 		ca    *somebody
-		certs []*x509.Certificate
-		sent  []*x509.Certificate // after the leaf
+		certs gen.CASet
+		sent  gen.CASet // after the leaf
 		trust *x509.Certificate
 		ends  time.Time
 	}{
@@ -127,13 +127,13 @@ func TestALoadedAuthoritySigns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, err := gen.LoadAuthority(gen.EncodeCertificates(tc.certs), tc.ca.keyPEM(t), now)
+			a, err := gen.LoadAuthority(tc.certs.PEM(), tc.ca.keyPEM(t), now)
 			require.NoError(t, err)
 			b, err := a.Issue(spec(gen.ECDSA, 0), now)
 			require.NoError(t, err)
 			chain, _ := gen.ParseCertificates(b.Cert)
-			assert.Equal(t, gen.EncodeCertificates(tc.sent), gen.EncodeCertificates(chain[1:]))
-			assert.Equal(t, string(gen.EncodeCertificates([]*x509.Certificate{tc.trust})), string(b.CA))
+			assert.Equal(t, tc.sent.PEM(), chain[1:].PEM())
+			assert.Equal(t, string(gen.CASet{tc.trust}.PEM()), string(b.CA))
 			assert.Equal(t, tc.ends, chain[0].NotAfter, "it ends with the CA")
 			require.NoError(t, handshake(b, names, now))
 		})
@@ -169,7 +169,7 @@ func TestAnAuthorityThatCannotSignIsRefused(t *testing.T) {
 			t.Parallel()
 			certs, key := tc.certs, tc.key
 			if certs == nil {
-				certs = gen.EncodeCertificates(tc.ca.chain)
+				certs = tc.ca.chain.PEM()
 			}
 			if key == nil {
 				key = tc.ca.keyPEM(t)
@@ -196,7 +196,7 @@ func TestAnAuthorityThatMayNotSignForTheServerIsFoundOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, err := gen.LoadAuthority(gen.EncodeCertificates(tc.ca.chain), tc.ca.keyPEM(t), now)
+			a, err := gen.LoadAuthority(tc.ca.chain.PEM(), tc.ca.keyPEM(t), now)
 			require.NoError(t, err)
 			_, err = a.Issue(spec(gen.ECDSA, 0), now)
 			require.ErrorContains(t, err, tc.want)
@@ -215,18 +215,18 @@ func TestAssembleTakesWhatACASigned(t *testing.T) {
 	other, err := gen.NewRequest(spec(gen.ECDSA, 0))
 	require.NoError(t, err)
 	answer := issuing.sign(t, r.CSR, nil)
-	all := gen.EncodeCertificates(issuing.chain)
-	top := gen.EncodeCertificates(root.chain)
+	all := issuing.chain.PEM()
+	top := root.chain.PEM()
 	for name, tc := range map[string]struct {
 		cert, key, cas []byte
 		want           string // empty: accepted
 	}{
 		"with the chain in the CA's file":              {cert: answer, cas: all},
-		"with the chain beside the certificate":        {cert: append(append([]byte("text\n"), answer...), gen.EncodeCertificates(issuing.chain[:1])...), cas: top},
+		"with the chain beside the certificate":        {cert: append(append([]byte("text\n"), answer...), issuing.chain[:1].PEM()...), cas: top},
 		"with all of it in both":                       {cert: append(append([]byte{}, answer...), all...), cas: all},
 		"and refuses one whose chain is missing":       {answer, nil, top, "chain: no CA of the set has signed the certificate"},
-		"and refuses one of another CA":                {answer, nil, gen.EncodeCertificates(stranger.chain), "chain: no CA of the set has signed the certificate"},
-		"and trusts none that came with it":            {append(append([]byte{}, answer...), all...), nil, gen.EncodeCertificates(stranger.chain), "chain: no CA of the set has signed the certificate"},
+		"and refuses one of another CA":                {answer, nil, stranger.chain.PEM(), "chain: no CA of the set has signed the certificate"},
+		"and trusts none that came with it":            {append(append([]byte{}, answer...), all...), nil, stranger.chain.PEM(), "chain: no CA of the set has signed the certificate"},
 		"and refuses one for another key":              {answer, other.Key, all, "key-mismatch: the private key does not belong to the certificate"},
 		"and refuses one without a name":               {issuing.sign(t, r.CSR, func(c *x509.Certificate) { c.DNSNames = names[:1] }), nil, all, "dns-names: the certificate is not for " + names[1] + ": it is for " + names[0]},
 		"and refuses one for clients":                  {issuing.sign(t, r.CSR, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), nil, all, "usage: the certificate or its CA is not for server authentication"},
@@ -247,7 +247,7 @@ func TestAssembleTakesWhatACASigned(t *testing.T) {
 			}
 			require.NoError(t, err)
 			assert.Equal(t, string(top), string(b.CA))
-			assert.Equal(t, string(answer)+string(gen.EncodeCertificates(issuing.chain[:1])), string(b.Cert))
+			assert.Equal(t, string(answer)+string(issuing.chain[:1].PEM()), string(b.Cert))
 			require.NoError(t, handshake(b, names, now))
 		})
 	}

@@ -14,9 +14,9 @@ import (
 )
 
 // cas makes n CAs, the first the oldest, an hour between each and the next.
-func cas(t testing.TB, n int) []*x509.Certificate {
+func cas(t testing.TB, n int) gen.CASet {
 	t.Helper()
-	var set []*x509.Certificate
+	var set gen.CASet
 	for i := range n {
 		at := now.Add(time.Duration(i-n) * time.Hour)
 		set = append(set, gen.Check(mustGenerate(t, spec(gen.ECDSA, 0), at), names, at).CAs[0])
@@ -33,7 +33,7 @@ func TestMerge(t *testing.T) {
 		at := now.Add(-2 * time.Hour)
 		return gen.Check(mustGenerate(t, s, at), names, at).CAs[0]
 	}()
-	type set = []*x509.Certificate
+	type set = gen.CASet
 	for name, tc := range map[string]struct {
 		ours, others, want set
 	}{
@@ -48,7 +48,7 @@ func TestMerge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			before := append(set(nil), tc.others...)
-			assert.Equal(t, fingerprints(tc.want), fingerprints(gen.Merge(tc.ours, tc.others, now)))
+			assert.Equal(t, fingerprints(tc.want), fingerprints(tc.ours.Merge(tc.others, now)))
 			assert.Equal(t, before, tc.others, "the arguments are left as they are")
 		})
 	}
@@ -57,21 +57,21 @@ func TestMerge(t *testing.T) {
 func TestMergeDoesNotDependOnTheOrderOfOthers(t *testing.T) {
 	t.Parallel()
 	c := cas(t, 12)
-	want := gen.Merge(c[:1], c[1:], now)
+	want := c[:1].Merge(c[1:], now)
 	for range 20 {
-		others := append([]*x509.Certificate(nil), c[1:]...)
+		others := append(gen.CASet(nil), c[1:]...)
 		rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-		require.Equal(t, fingerprints(want), fingerprints(gen.Merge(c[:1], others, now)))
+		require.Equal(t, fingerprints(want), fingerprints(c[:1].Merge(others, now)))
 	}
 }
 
 func TestContainsAll(t *testing.T) {
 	t.Parallel()
 	c := cas(t, 3)
-	assert.True(t, gen.ContainsAll(c, c[1:], now))
-	assert.False(t, gen.ContainsAll(c[1:], c, now))
-	assert.True(t, gen.ContainsAll(nil, c, now.Add(2*gen.DefaultValidity)), "what has expired is not missed")
-	assert.True(t, gen.ContainsAll(nil, nil, now))
+	assert.True(t, c.ContainsAll(c[1:], now))
+	assert.False(t, c[1:].ContainsAll(c, now))
+	assert.True(t, gen.CASet(nil).ContainsAll(c, now.Add(2*gen.DefaultValidity)), "what has expired is not missed")
+	assert.True(t, gen.CASet(nil).ContainsAll(nil, now))
 }
 
 func TestTrustingKeepsTheOldCAs(t *testing.T) {

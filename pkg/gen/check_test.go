@@ -175,8 +175,8 @@ func TestParseCertificates(t *testing.T) {
 	certs, malformed = gen.ParseCertificates(pem.EncodeToMemory(block))
 	assert.Empty(t, certs, "the API server ignores blocks with headers")
 	assert.Zero(t, malformed)
-	assert.Equal(t, string(good.CA), string(gen.EncodeCertificates(gen.Check(good, names, now).CAs)))
-	assert.NotContains(t, string(gen.EncodeCertificates(certs)), "PRIVATE KEY")
+	assert.Equal(t, string(good.CA), string(gen.Check(good, names, now).CAs.PEM()))
+	assert.NotContains(t, string(certs.PEM()), "PRIVATE KEY")
 }
 
 // pki is a CA of somebody else, as a corporate one or cert-manager's.

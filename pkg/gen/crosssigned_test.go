@@ -25,7 +25,7 @@ func crossSigned(t *testing.T) (one, other *somebody) {
 		return c
 	}
 	a, b := sign(one, other), sign(other, one)
-	one.chain, other.chain = []*x509.Certificate{a, b}, []*x509.Certificate{b, a}
+	one.chain, other.chain = gen.CASet{a, b}, gen.CASet{b, a}
 	return one, other
 }
 
@@ -34,7 +34,7 @@ func TestTheWayUpFromCrossSignedCAsEnds(t *testing.T) {
 	one, other := crossSigned(t)
 	r, err := gen.NewRequest(spec(gen.ECDSA, 0))
 	require.NoError(t, err)
-	all := gen.EncodeCertificates(one.chain)
+	all := one.chain.PEM()
 	for name, bundle := range map[string]func() (gen.Bundle, error){
 		"when one of them signs here": func() (gen.Bundle, error) {
 			a, err := gen.LoadAuthority(all, one.keyPEM(t), now)
@@ -61,7 +61,7 @@ func TestTheWayUpFromCrossSignedCAsEnds(t *testing.T) {
 			select {
 			case res := <-done:
 				require.NoError(t, res.error)
-				assert.Equal(t, string(gen.EncodeCertificates(other.chain[:1])), string(res.CA), "the last that is known is trusted")
+				assert.Equal(t, string(other.chain[:1].PEM()), string(res.CA), "the last that is known is trusted")
 				require.NoError(t, handshake(res.Bundle, names, now))
 			case <-time.After(10 * time.Second):
 				require.Fail(t, "it goes round in a circle")
@@ -75,7 +75,7 @@ func TestACAWithoutAKeyUsageSigns(t *testing.T) {
 	t.Parallel()
 	root := newRoot(t, func(c *x509.Certificate) { c.KeyUsage = 0 })
 	require.Zero(t, root.chain[0].KeyUsage)
-	a, err := gen.LoadAuthority(gen.EncodeCertificates(root.chain), root.keyPEM(t), now)
+	a, err := gen.LoadAuthority(root.chain.PEM(), root.keyPEM(t), now)
 	require.NoError(t, err)
 	b, err := a.Issue(spec(gen.ECDSA, 0), now)
 	require.NoError(t, err)

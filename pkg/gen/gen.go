@@ -1,18 +1,22 @@
 // Package gen makes, parses and checks the certificates of one TLS server. It knows nothing of Kubernetes.
 //
 // A [Bundle] is what is stored: a set of trusted CAs, a leaf certificate and the leaf's key. [Generate] makes a new
-// one, [Check] tells everything that is wrong with one, fresh or stored, and [Merge] joins the CA sets of several.
+// one, [Check] tells everything that is wrong with one, fresh or stored, and [CASet.Merge] joins the CA sets of several.
 //
 // The key of a CA made here signs exactly one leaf and is then dropped: it exists in memory only, is never part of a
 // Bundle and cannot be asked for. Rotation therefore always makes a new CA, and [Bundle.Trusting]
-// keeps the old ones trusted until they expire. A set has no number that it may not pass; see [Merge].
+// keeps the old ones trusted until they expire. A set has no number that it may not pass; see [CASet].
 //
 // The clock is a parameter of every function. Randomness is not: since Go 1.26 the standard library's key generation
 // reads the system's secure source whatever reader it is given.
+//
+// Certificates are made as RFC 5280 profiles them. What a check accepts is what crypto/x509 and crypto/tls accept, which the API server
+// verifies with.
+//
+// Several goroutines may call any function and share any value: nothing here changes what it was given or has returned.
 package gen
 
 import (
-	"crypto/x509"
 	"encoding/pem"
 	"time"
 )
@@ -53,9 +57,9 @@ func Generate(spec Spec, now time.Time) (Bundle, error) {
 
 // Trusting returns b with a CA set that also holds those of others that are still valid at now, so that whoever is
 // served by an older certificate stays trusted.
-func (b Bundle) Trusting(others []*x509.Certificate, now time.Time) Bundle {
+func (b Bundle) Trusting(others CASet, now time.Time) Bundle {
 	own, _ := ParseCertificates(b.CA)
-	b.CA = EncodeCertificates(Merge(own, others, now))
+	b.CA = own.Merge(others, now).PEM()
 	return b
 }
 

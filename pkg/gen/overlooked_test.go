@@ -17,7 +17,7 @@ import (
 
 func TestWhatIsOverlookedIsNamedWithItsRemedy(t *testing.T) {
 	t.Parallel()
-	ca := string(gen.EncodeCertificates(newRoot(t, nil).chain))
+	ca := string(newRoot(t, nil).chain.PEM())
 	block, _ := pem.Decode([]byte(ca))
 	pkcs7 := append([]byte{0x30, 0x80, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02}, 0xa0, 0x80)
 	called := func(name string, headers map[string]string) string {
@@ -54,11 +54,11 @@ func TestARootOfVersion1Signs(t *testing.T) {
 	t.Parallel()
 	root := newRoot(t, nil)
 	root.chain[0] = gentest.V1(t, "old", root.key, now.Add(-time.Hour), 1000*time.Hour)
-	a, err := gen.LoadAuthority(gen.EncodeCertificates(root.chain), root.keyPEM(t), now)
+	a, err := gen.LoadAuthority(root.chain.PEM(), root.keyPEM(t), now)
 	require.NoError(t, err)
 	b, err := a.Issue(gen.Spec{DNSNames: []string{"a.example.com"}, Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, now)
 	require.NoError(t, err)
-	assert.Equal(t, gen.EncodeCertificates(root.chain), b.CA)
+	assert.Equal(t, root.chain.PEM(), b.CA)
 	assert.NoError(t, handshake(b, []string{"a.example.com"}, now))
 }
 
@@ -69,9 +69,9 @@ func TestARootThatHasExpiredDoesNotHideATrustedCABelow(t *testing.T) {
 	r, err := gen.NewRequest(gen.Spec{DNSNames: []string{"a.example.com"}, Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}})
 	require.NoError(t, err)
 	answer := inter.sign(t, r.CSR, nil)
-	cas := gen.EncodeCertificates(inter.chain)
+	cas := inter.chain.PEM()
 	b, err := gen.Assemble(answer, r.Key, cas, []string{"a.example.com"}, now)
 	require.NoError(t, err)
-	assert.Equal(t, gen.EncodeCertificates(inter.chain[:1]), b.CA, "the root is not trusted")
+	assert.Equal(t, inter.chain[:1].PEM(), b.CA, "the root is not trusted")
 	assert.NoError(t, handshake(b, []string{"a.example.com"}, now))
 }

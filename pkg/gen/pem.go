@@ -21,7 +21,7 @@ const (
 // x509.CertPool.AppendCertsFromPEM, which the API server reads a CA bundle with: other blocks, blocks with headers and
 // text around them are passed over. The second result is what the other CERTIFICATE blocks hold, in the same way: it is no certificate
 // to this program, but may be one to an API server that was built with another Go.
-func ParseCertificates(data []byte) (certs []*x509.Certificate, unreadable [][]byte) {
+func ParseCertificates(data []byte) (certs CASet, unreadable [][]byte) {
 	seen := map[string]bool{}
 	for len(data) > 0 {
 		var block *pem.Block
@@ -60,14 +60,21 @@ func firstCertificate(chain []byte) *x509.Certificate {
 	return c
 }
 
-// EncodeCertificates is the PEM form of certs, in their order, and after them of what ParseCertificates found unreadable.
-func EncodeCertificates(certs []*x509.Certificate, unreadable ...[]byte) []byte {
+// PEM is the form in which the set is stored, in its order, and after it what ParseCertificates found unreadable.
+func (s CASet) PEM(unreadable ...[]byte) []byte {
+	var b bytes.Buffer
+	b.Write(encodeCertificates(s))
+	for _, der := range unreadable {
+		b.Write(encode(blockCertificate, der))
+	}
+	return b.Bytes()
+}
+
+// encodeCertificates is the PEM form of certs, in their order.
+func encodeCertificates(certs []*x509.Certificate) []byte {
 	var b bytes.Buffer
 	for _, c := range certs {
 		b.Write(encode(blockCertificate, c.Raw))
-	}
-	for _, der := range unreadable {
-		b.Write(encode(blockCertificate, der))
 	}
 	return b.Bytes()
 }

@@ -42,7 +42,7 @@ func NewRequest(spec Spec) (Request, error) {
 // along with it, key that of its key, and cas the certificates of the CA and those above it, in any order. Only one of cas
 // becomes trusted. It returns an error when the bundle does not pass [Check] for those names at now.
 func Assemble(cert, key, cas []byte, names []string, now time.Time) (Bundle, error) {
-	var read Report
+	var read Validation
 	read.parsePair(cert, key)
 	answer := read.Chain
 	above, _ := ParseCertificates(cas)
@@ -52,20 +52,20 @@ func Assemble(cert, key, cas []byte, names []string, now time.Time) (Bundle, err
 	b := Bundle{CA: cas, Cert: cert, Key: key}
 	if len(answer) > 0 {
 		chain := climb(answer[0], slices.Concat(above, answer[1:]))
-		for len(chain) > 1 && !Contains(above, chain[len(chain)-1]) {
+		for len(chain) > 1 && !above.Contains(chain[len(chain)-1]) {
 			chain = chain[:len(chain)-1]
 		}
 		if len(chain) > 1 {
 			b = newBundle(chain, key)
 		}
 	}
-	r := Check(b, names, now)
-	if r.OK() {
+	v := Check(b, names, now)
+	if v.OK() {
 		return b, nil
 	}
 	// The way to the top may lead through one that has expired, where one further down is trusted, too.
 	if direct := Check(Bundle{CA: cas, Cert: cert, Key: key}, names, now); direct.OK() {
-		return Bundle{CA: EncodeCertificates([]*x509.Certificate{direct.Root}), Cert: EncodeCertificates(answer), Key: key}, nil
+		return Bundle{CA: CASet{direct.Root}.PEM(), Cert: encodeCertificates(answer), Key: key}, nil
 	}
-	return Bundle{}, errors.New(r.Faults[0].String())
+	return Bundle{}, errors.New(v.Faults[0].String())
 }

@@ -123,7 +123,8 @@ func (k KeySpec) Validate() error {
 		if k.Algorithm == Ed25519 {
 			return fmt.Errorf("key size %d is not allowed: Ed25519 keys have no size, use 0", k.Size)
 		}
-		return fmt.Errorf("key size %d is not allowed for %s: use %s", k.Size, k.Algorithm, strings.Join(strings.Fields(strings.Trim(fmt.Sprint(allowed), "[]")), ", "))
+		use := strings.ReplaceAll(strings.Trim(fmt.Sprint(allowed), "[]"), " ", ", ")
+		return fmt.Errorf("key size %d is not allowed for %s: use %s", k.Size, k.Algorithm, use)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func TestARunMakesKeysOnceHoweverManyRacesItLoses(t *testing.T) {
 	meddled := *s
 	meddled.Client = h
 	res := ensure(t, &meddled, want)
-	assert.Equal(t, "repaired:malformed", res.Reason)
+	assert.Equal(t, secret.Reason("repaired:malformed"), res.Reason)
 	require.Len(t, h.keys, 3, "a create and two updates")
 	assert.Len(t, slices.Compact(slices.Clone(h.keys)), 1, "each write is of the same key")
 	assert.Equal(t, h.keys[0], string(stored(t, s).Data["tls.key"]))
@@ -102,7 +102,7 @@ func TestWhatARunHasWrittenItselfIsCheckedToo(t *testing.T) {
 	meddled.Client = &meddler{Client: &damaging{s.Client, func() { rewrite(t, s, func(o *core.Secret) { o.Data["ca.crt"] = other.CA }) }},
 		answer: apierrors.NewAlreadyExists(secrets, "certs")}
 	res := ensure(t, &meddled, want)
-	assert.Equal(t, "repaired:chain", res.Reason)
+	assert.Equal(t, secret.Reason("repaired:chain"), res.Reason)
 	assert.Equal(t, res.Bundle, bundle(stored(t, s)))
 	requireGood(t, stored(t, s), now)
 }
@@ -132,7 +132,7 @@ func TestOnlyTheSecretThatWasReadIsDeleted(t *testing.T) {
 		rewrite(t, s, func(o *core.Secret) { delete(o.Labels, secret.LabelManagedBy); put(o, good) })
 	}}
 	res := ensure(t, &meddled, want)
-	assert.Equal(t, "reused", res.Reason)
+	assert.Equal(t, secret.ReasonReused, res.Reason)
 	assert.Equal(t, good, res.Bundle)
 	after := stored(t, s)
 	assert.Equal(t, before.UID, after.UID, "it is the same object")

@@ -62,7 +62,7 @@ func TestALostRaceIsDecidedAnew(t *testing.T) {
 		change func(*core.Secret)
 		before func(t *testing.T, s *secret.Store)
 		answer error
-		reason string
+		reason secret.Reason
 	}{
 		"when somebody creates it first":             {before: func(t *testing.T, s *secret.Store) { ensure(t, s, want) }, reason: "reused"},
 		"when somebody repairs it first":             {change: damage, before: func(t *testing.T, s *secret.Store) { ensure(t, s, want) }, reason: "reused"},

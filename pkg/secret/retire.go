@@ -32,16 +32,16 @@ func Retired(s *core.Secret) []string {
 // Retire takes CAs out of the set of the Secret as it was read. They are those of older certificates, and the caller has seen
 // that nothing serves one of these any more. The Secret must be ours and its certificate must be good without them. The error
 // satisfies apierrors.IsConflict when somebody else has changed the Secret since it was read.
-func (s *Store) Retire(ctx context.Context, read *core.Secret, names []string, cas []*x509.Certificate) error {
+func (s *Store) Retire(ctx context.Context, read *core.Secret, names []string, cas gen.CASet) error {
 	b := bundleOf(read)
-	report := gen.Check(b, names, s.Now())
-	kept := slices.DeleteFunc(slices.Clone(report.CAs), func(c *x509.Certificate) bool { return gen.Contains(cas, c) })
-	b.CA = gen.EncodeCertificates(kept)
-	switch r := gen.Check(b, names, s.Now()); {
+	checked := gen.Check(b, names, s.now())
+	kept := slices.DeleteFunc(slices.Clone(checked.CAs), func(c *x509.Certificate) bool { return cas.Contains(c) })
+	b.CA = kept.PEM()
+	switch v := gen.Check(b, names, s.now()); {
 	case read.Labels[LabelManagedBy] != ManagedBy:
 		return fmt.Errorf("retiring CAs of secret %s/%s: it has no label %s=%s", s.Namespace, s.Name, LabelManagedBy, ManagedBy)
-	case !r.OK():
-		return fmt.Errorf("retiring CAs of secret %s/%s: its certificate needs one of them: %s", s.Namespace, s.Name, r.Faults[0])
+	case !v.OK():
+		return fmt.Errorf("retiring CAs of secret %s/%s: its certificate needs one of them: %s", s.Namespace, s.Name, v.Faults[0])
 	}
 	o := read.DeepCopy()
 	o.Data[KeyCA] = b.CA

@@ -12,10 +12,14 @@
 //
 // A Secret that is being deleted is not used, however good it is: whoever starts with it would have to start anew soon. It is
 // waited for, and when somebody's finalizer holds it longer than DeletionPatience, a human must act.
+//
+// Several goroutines, and several programs, may keep the same Secret at once. The types but for [Store] and [Client] are values that
+// nothing here keeps or changes.
 package secret
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +35,7 @@ import (
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
-// Client is what is needed of the API: the Secrets of one namespace, as the typed client of client-go has them.
+// Client is what is needed of the API: the Secrets of one namespace, by the methods of client-go's typed client.
 type Client interface {
 	Get(ctx context.Context, name string, opts metav1.GetOptions) (*core.Secret, error)
 	Create(ctx context.Context, secret *core.Secret, opts metav1.CreateOptions) (*core.Secret, error)
@@ -39,7 +43,7 @@ type Client interface {
 	Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error
 }
 
-// Store is one Secret.
+// Store is one Secret. Its methods leave it as it is, so several goroutines may use one, as far as they may use its Client.
 type Store struct {
 	Client    Client
 	Namespace string
@@ -52,10 +56,20 @@ type Store struct {
 	Version string
 	// FieldManager is the name that the API server records changes under.
 	FieldManager string
-	// Now is the clock.
+	// Now is the clock, nil for time.Now.
 	Now func() time.Time
+	// Log is where progress and oddities go, nil for nowhere.
 	Log *slog.Logger
 }
+
+func (s *Store) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+func (s *Store) log() *slog.Logger { return cmp.Or(s.Log, slog.New(slog.DiscardHandler)) }
 
 // Want says what the Secret must hold.
 type Want struct {
@@ -70,19 +84,20 @@ type Want struct {
 type Result struct {
 	Outcome Outcome
 	// Reason is the outcome with its cause, such as "repaired:dns-names".
-	Reason string
+	Reason Reason
 	// Detail says more about the cause. It is empty when there is none.
 	Detail string
 	Bundle gen.Bundle
-	Report gen.Report
+	// Validation is that of Bundle.
+	Validation gen.Validation
 	// Object is the Secret in the API's terms, as it was last seen.
 	Object core.ObjectReference
 }
 
 // RefusedError says that the Secret cannot be used and is not ours to change.
 type RefusedError struct {
-	// Reason is a fixed string that begins with "refused:".
-	Reason string
+	// Reason begins with "refused:".
+	Reason Reason
 	Detail string
 	// Remedy says what a human has to do.
 	Remedy string
@@ -156,47 +171,47 @@ func (e *ensurer) attempt(ctx context.Context) (Result, error) {
 	case apierrors.IsNotFound(err) && e.removed != nil:
 		return e.create(ctx, e.tried, e.removed)
 	case apierrors.IsNotFound(err):
-		return e.create(ctx, decision{reason: reasonCreated}, nil)
+		return e.create(ctx, decision{reason: ReasonCreated}, nil)
 	case err != nil:
 		return Result{}, err
 	case current.DeletionTimestamp != nil:
 		return Result{}, e.terminating(current)
 	}
 	b := bundleOf(current)
-	report := gen.Check(b, e.want.Spec.DNSNames, e.Now())
-	if e.fresh != nil && bytes.Equal(b.Key, e.fresh.Key) && report.OK() {
-		return e.result(current, e.tried, b, report), nil
+	checked := gen.Check(b, e.want.Spec.DNSNames, e.now())
+	if e.fresh != nil && bytes.Equal(b.Key, e.fresh.Key) && checked.OK() {
+		return e.result(current, e.tried, b, checked), nil
 	}
-	d, refused := decide(current, report, e.want, e.Now())
+	d, refused := decide(current, checked, e.want, e.now())
 	if refused != nil {
 		refused.Object = reference(current)
 		return Result{}, refused
 	}
-	for _, w := range report.Warnings {
-		e.Log.Warn("stored certificate is odd", "secret", e.id(), "warning", w)
+	for _, w := range checked.Warnings {
+		e.log().Warn("stored certificate is odd", "secret", e.id(), "warning", w)
 	}
 	switch {
 	case d.outcome() == Reused:
-		if due := e.want.Spec.RenewBefore(e.want.RenewBefore); report.NotAfter.Sub(e.Now()) < due {
-			e.Log.Warn("certificate of somebody else ends soon: replace it in time", "secret", e.id(), "not-after", report.NotAfter)
+		if due := e.want.Spec.RenewBefore(e.want.RenewBefore); checked.NotAfter.Sub(e.now()) < due {
+			e.log().Warn("certificate of somebody else ends soon: replace it in time", "secret", e.id(), "not-after", checked.NotAfter)
 		}
-		return e.result(current, d, b, report), nil
+		return e.result(current, d, b, checked), nil
 	case d.keep:
 		return e.replace(ctx, current, d, b)
 	}
-	if b, err = e.material(report); err != nil {
+	if b, err = e.material(checked); err != nil {
 		return Result{}, err
 	}
 	if sizeOf(b) <= core.MaxSecretSize {
 		return e.replace(ctx, current, d, b)
 	}
 	detail := fmt.Sprintf("%s is due, and ca.crt has no room for a new CA beside the %d that have not expired: a Secret holds %d bytes",
-		d.reason, len(report.CAs), core.MaxSecretSize)
-	if d.reason == reasonExpiring {
-		e.Log.Warn("keeping the certificate", "secret", e.id(), "detail", detail)
-		return e.result(current, decision{reason: reasonReused, detail: detail}, bundleOf(current), report), nil
+		d.reason, len(checked.CAs), core.MaxSecretSize)
+	if d.reason == ReasonExpiring {
+		e.log().Warn("keeping the certificate", "secret", e.id(), "detail", detail)
+		return e.result(current, decision{reason: ReasonReused, detail: detail}, bundleOf(current), checked), nil
 	}
-	return Result{}, &RefusedError{Reason: reasonFull, Detail: detail, Remedy: remake(current), Object: reference(current)}
+	return Result{}, &RefusedError{Reason: ReasonFull, Detail: detail, Remedy: remake(current), Object: reference(current)}
 }
 
 // sizeOf is what the API counts of a Secret that holds b.
@@ -206,13 +221,13 @@ func sizeOf(b gen.Bundle) int { return len(b.CA) + len(b.Cert) + len(b.Key) }
 func (e *ensurer) terminating(s *core.Secret) error {
 	if e.terminatingSince.IsZero() {
 		e.terminatingSince = time.Now()
-		e.Log.Info("waiting for the deletion of the secret to end", "secret", e.id(), "finalizers", s.Finalizers)
+		e.log().Info("waiting for the deletion of the secret to end", "secret", e.id(), "finalizers", s.Finalizers)
 	}
 	if time.Since(e.terminatingSince) < DeletionPatience {
 		return errTerminating
 	}
 	return &RefusedError{
-		Reason: reasonTerminating,
+		Reason: ReasonTerminating,
 		Detail: fmt.Sprintf("the Secret is being deleted since %s, and its finalizers %s hold it",
 			s.DeletionTimestamp.UTC().Format(time.RFC3339), strings.Join(s.Finalizers, ", ")),
 		Remedy: fmt.Sprintf("let those who have set them finish, or remove them by: kubectl patch secret --namespace %s %s --type merge "+
@@ -224,8 +239,8 @@ func (e *ensurer) terminating(s *core.Secret) error {
 func (e *ensurer) id() string { return e.Namespace + "/" + e.Name }
 
 // result is what s holds after d.
-func (*ensurer) result(s *core.Secret, d decision, b gen.Bundle, r gen.Report) Result {
-	return Result{Outcome: d.outcome(), Reason: d.reason, Detail: d.detail, Bundle: b, Report: r, Object: reference(s)}
+func (*ensurer) result(s *core.Secret, d decision, b gen.Bundle, v gen.Validation) Result {
+	return Result{Outcome: d.outcome(), Reason: d.reason, Detail: d.detail, Bundle: b, Validation: v, Object: reference(s)}
 }
 
 func reference(s *core.Secret) core.ObjectReference {

@@ -3,7 +3,6 @@ package secret_test
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"log/slog"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ func TestEnsureCreatesAMissingSecret(t *testing.T) {
 	s.Annotations = map[string]string{"example.com/contact": "llm@example.com, on call", secret.AnnotationVersion: "not this one"}
 	res := ensure(t, s, want)
 	assert.Equal(t, secret.Created, res.Outcome)
-	assert.Equal(t, "created", res.Reason)
+	assert.Equal(t, secret.ReasonCreated, res.Reason)
 
 	got := stored(t, s)
 	assert.Equal(t, core.SecretTypeTLS, got.Type)
@@ -38,7 +37,7 @@ func TestEnsureCreatesAMissingSecret(t *testing.T) {
 	assert.Equal(t, map[string]string{
 		"example.com/contact":                      "llm@example.com, on call",
 		"certgen.kthena.volcano.sh/not-after":      now.Add(gen.DefaultValidity).Format(time.RFC3339),
-		"certgen.kthena.volcano.sh/ca-fingerprint": gen.Fingerprint(res.Report.CAs[0]),
+		"certgen.kthena.volcano.sh/ca-fingerprint": gen.Fingerprint(res.Validation.CAs[0]),
 		"certgen.kthena.volcano.sh/version":        "v1.2.3",
 	}, got.Annotations)
 	assert.Len(t, got.Data, 3)
@@ -53,7 +52,7 @@ func TestEnsureReusesAGoodSecretWithoutAWrite(t *testing.T) {
 	before := stored(t, s).ResourceVersion
 	second := ensure(t, s, want)
 	assert.Equal(t, secret.Reused, second.Outcome)
-	assert.Equal(t, "reused", second.Reason)
+	assert.Equal(t, secret.ReasonReused, second.Reason)
 	assert.Equal(t, first.Bundle, second.Bundle)
 	assert.Equal(t, before, stored(t, s).ResourceVersion)
 }
@@ -94,7 +93,7 @@ func TestEnsureRepairsWhatIsOurs(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*core.Secret)
 		at     time.Time
-		reason string
+		reason secret.Reason
 		// keeps says that the certificate stays as it was, anew that the Secret is another object.
 		keeps, anew bool
 	}{
@@ -139,7 +138,7 @@ func TestEnsureRepairsWhatIsOurs(t *testing.T) {
 				assert.Equal(t, "else", after.Annotations["somebody"], "what others wrote stays")
 			}
 			for _, c := range gen.Check(bundle(before), nil, now).CAs {
-				assert.Equal(t, !s.Now().After(c.NotAfter), gen.Contains(res.Report.CAs, c), "CAs stay trusted until they expire")
+				assert.Equal(t, !s.Now().After(c.NotAfter), res.Validation.CAs.Contains(c), "CAs stay trusted until they expire")
 			}
 			assert.Equal(t, secret.Reused, ensure(t, s, want).Outcome, "the repair lasts")
 		})
@@ -151,7 +150,7 @@ func TestEnsureRenews(t *testing.T) {
 	for name, tc := range map[string]struct {
 		want   secret.Want
 		left   time.Duration
-		reason string
+		reason secret.Reason
 	}{
 		"when less than a third is left":           {want, gen.DefaultValidity/3 - time.Second, "renewed:expiring"},
 		"not while a third is left":                {want, gen.DefaultValidity / 3, "reused"},
@@ -172,10 +171,10 @@ func TestEnsureRenews(t *testing.T) {
 				return
 			}
 			requireGood(t, stored(t, s), at)
-			require.Len(t, res.Report.CAs, 2)
-			assert.Equal(t, res.Report.CAs[1], old.Report.CAs[0], "the old CA stays trusted, behind the new one")
+			require.Len(t, res.Validation.CAs, 2)
+			assert.Equal(t, res.Validation.CAs[1], old.Validation.CAs[0], "the old CA stays trusted, behind the new one")
 			assert.NotEqual(t, old.Bundle.Key, res.Bundle.Key)
-			assert.Equal(t, at.Add(gen.DefaultValidity), res.Report.NotAfter)
+			assert.Equal(t, at.Add(gen.DefaultValidity), res.Validation.NotAfter)
 		})
 	}
 }
@@ -184,14 +183,14 @@ func TestNoCAIsPushedOutHoweverOftenARenewalIsAskedFor(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	forced := secret.Want{Spec: want.Spec, Force: true}
-	all := ensure(t, s, want).Report.CAs
+	all := ensure(t, s, want).Validation.CAs
 	for i := range 12 {
 		at := now.Add(time.Duration(i+1) * time.Hour)
 		s.Now = func() time.Time { return at }
 		res := ensure(t, s, forced)
-		require.Len(t, res.Report.CAs, len(all)+1)
-		require.True(t, gen.ContainsAll(res.Report.CAs, all, at))
-		all = res.Report.CAs
+		require.Len(t, res.Validation.CAs, len(all)+1)
+		require.True(t, res.Validation.CAs.ContainsAll(all, at))
+		all = res.Validation.CAs
 	}
 }
 
@@ -199,7 +198,7 @@ func TestASecretWithoutRoomForAnotherCA(t *testing.T) {
 	t.Parallel()
 	full := func(s *core.Secret) {
 		room := core.MaxSecretSize - len(s.Data["ca.crt"]) - len(s.Data["tls.crt"]) - len(s.Data["tls.key"])
-		s.Data["ca.crt"] = append(s.Data["ca.crt"], gen.EncodeCertificates([]*x509.Certificate{gentest.LargeCA(t, room, now, gen.MaxValidity)})...)
+		s.Data["ca.crt"] = append(s.Data["ca.crt"], gen.CASet{gentest.LargeCA(t, room, now, gen.MaxValidity)}.PEM()...)
 	}
 	due := "renewed:expiring is due, and ca.crt has no room for a new CA beside the 2 that have not expired: a Secret holds 1048576 bytes"
 	for name, tc := range map[string]struct {
@@ -237,10 +236,10 @@ func TestASecretWithoutRoomForAnotherCA(t *testing.T) {
 				assert.Equal(t, before.UID, refused.Object.UID)
 			} else {
 				require.NoError(t, err)
-				assert.Equal(t, "reused", res.Reason)
+				assert.Equal(t, secret.ReasonReused, res.Reason)
 				assert.Equal(t, tc.detail, res.Detail)
 				assert.Equal(t, first.Bundle.Key, res.Bundle.Key)
-				assert.Len(t, res.Report.CAs, 2)
+				assert.Len(t, res.Validation.CAs, 2)
 			}
 			assert.Equal(t, before, stored(t, s), "nothing is changed")
 		})
@@ -290,7 +289,7 @@ func TestWhatIsNotOursIsNeverChanged(t *testing.T) {
 				_, err := s.Ensure(t.Context(), secret.Want{Spec: want.Spec, Force: true})
 				require.EqualError(t, err, "ensuring secret "+s.Namespace+"/certs: refused:foreign-forced: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, "+
 					"so it is left alone, and cannot be renewed; replace its certificate yourself, or have it made anew by: kubectl delete secret --namespace "+s.Namespace+" certs")
-				assert.Equal(t, "reused", res.Reason)
+				assert.Equal(t, secret.ReasonReused, res.Reason)
 				assert.Equal(t, good, res.Bundle)
 			} else {
 				require.EqualError(t, err, "ensuring secret "+s.Namespace+"/certs: "+tc.want+

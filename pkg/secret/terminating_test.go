@@ -17,7 +17,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/core"
-	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/secret"
 )
 
@@ -79,7 +78,7 @@ func TestASecretThatStaysInDeletionIsRefused(t *testing.T) {
 			_, err := s.Ensure(t.Context(), want)
 			var refused *secret.RefusedError
 			require.ErrorAs(t, err, &refused)
-			assert.Equal(t, "refused:terminating", refused.Reason)
+			assert.Equal(t, secret.ReasonTerminating, refused.Reason)
 			after := stored(t, s)
 			since := after.DeletionTimestamp.UTC().Format(time.RFC3339)
 			require.EqualError(t, err, "ensuring secret "+s.Namespace+"/certs: refused:terminating: the Secret is being deleted since "+since+
@@ -100,7 +99,7 @@ func TestASecretWhoseDeletionEndsIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		change func(*core.Secret) // nil: somebody deletes it
-		reason string
+		reason secret.Reason
 	}{
 		"that somebody deletes":                            {reason: "created"},
 		"that is deleted for us, with what was to be kept": {func(s *core.Secret) { s.Type = "Opaque" }, "repaired:wrong-type"},
@@ -129,7 +128,7 @@ func TestASecretWhoseDeletionEndsIsMadeAnew(t *testing.T) {
 			assert.Equal(t, tc.reason, res.Reason)
 			requireGood(t, stored(t, s), now)
 			if tc.change != nil {
-				assert.True(t, gen.Contains(res.Report.CAs, first.Report.CAs[0]))
+				assert.True(t, res.Validation.CAs.Contains(first.Validation.CAs[0]))
 			}
 			assert.Equal(t, tc.reason == "repaired:wrong-type", string(res.Bundle.Key) == string(first.Bundle.Key))
 		})

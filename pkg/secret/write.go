@@ -32,22 +32,22 @@ const (
 	AnnotationVersion = "certgen.kthena.volcano.sh/version"
 )
 
-// material is a new certificate whose CA set keeps trusting what the stored one, described by r, trusts.
-func (e *ensurer) material(r gen.Report) (gen.Bundle, error) {
+// material is a new certificate whose CA set keeps trusting what the stored one, described by v, trusts.
+func (e *ensurer) material(v gen.Validation) (gen.Bundle, error) {
 	if e.fresh == nil {
-		b, err := gen.Generate(e.want.Spec, e.Now())
+		b, err := gen.Generate(e.want.Spec, e.now())
 		if err != nil {
 			return gen.Bundle{}, err
 		}
 		e.fresh = &b
 	}
-	return e.fresh.Trusting(r.CAs, e.Now()), nil
+	return e.fresh.Trusting(v.CAs, e.now()), nil
 }
 
 // create makes the Secret. b is nil when it is to hold new material.
 func (e *ensurer) create(ctx context.Context, d decision, b *gen.Bundle) (Result, error) {
 	if b == nil {
-		m, err := e.material(gen.Report{})
+		m, err := e.material(gen.Validation{})
 		if err != nil {
 			return Result{}, err
 		}
@@ -57,23 +57,23 @@ func (e *ensurer) create(ctx context.Context, d decision, b *gen.Bundle) (Result
 		ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name},
 		Type:       core.SecretTypeTLS,
 	}
-	report := e.fill(s, *b)
+	checked := e.fill(s, *b)
 	e.tried = d
 	s, err := e.Client.Create(ctx, s, metav1.CreateOptions{FieldManager: e.FieldManager})
 	if err != nil {
 		return Result{}, fmt.Errorf("creating it: %w", err)
 	}
-	return e.result(s, d, *b, report), nil
+	return e.result(s, d, *b, checked), nil
 }
 
 // replace writes b into the Secret as it was read, by an update where the API allows one.
 func (e *ensurer) replace(ctx context.Context, current *core.Secret, d decision, b gen.Bundle) (Result, error) {
-	e.Log.Warn("replacing what the secret holds", "secret", e.id(), "reason", d.reason, "detail", d.detail)
+	e.log().Warn("replacing what the secret holds", "secret", e.id(), "reason", d.reason, "detail", d.detail)
 	if !replaceable(current) {
 		return e.recreate(ctx, current, d, b)
 	}
 	s := current.DeepCopy()
-	report := e.fill(s, b)
+	checked := e.fill(s, b)
 	e.tried = d
 	s, err := e.Client.Update(ctx, s, metav1.UpdateOptions{FieldManager: e.FieldManager})
 	if apierrors.IsNotFound(err) {
@@ -83,7 +83,7 @@ func (e *ensurer) replace(ctx context.Context, current *core.Secret, d decision,
 	if err != nil {
 		return Result{}, fmt.Errorf("updating it: %w", err)
 	}
-	return e.result(s, d, b, report), nil
+	return e.result(s, d, b, checked), nil
 }
 
 // recreate deletes exactly the Secret that was read and creates it anew. Should this be interrupted between the two,
@@ -95,7 +95,7 @@ func (e *ensurer) recreate(ctx context.Context, current *core.Secret, d decision
 	switch {
 	case apierrors.IsForbidden(err):
 		return Result{}, &RefusedError{
-			Reason: reasonImmutable,
+			Reason: ReasonImmutable,
 			Detail: fmt.Sprintf("the Secret must be replaced (%s: %s), the API cannot update it and deleting it is forbidden", d.reason, d.detail),
 			Remedy: remake(current),
 			Object: reference(current),
@@ -108,8 +108,8 @@ func (e *ensurer) recreate(ctx context.Context, current *core.Secret, d decision
 }
 
 // fill sets everything of s that is ours and leaves the labels and annotations of others.
-func (e *ensurer) fill(s *core.Secret, b gen.Bundle) gen.Report {
-	report := gen.Check(b, e.want.Spec.DNSNames, e.Now())
+func (e *ensurer) fill(s *core.Secret, b gen.Bundle) gen.Validation {
+	checked := gen.Check(b, e.want.Spec.DNSNames, e.now())
 	s.Data = map[string][]byte{KeyCA: b.CA, core.TLSCertKey: b.Cert, core.TLSPrivateKeyKey: b.Key}
 	if s.Labels == nil {
 		s.Labels = map[string]string{}
@@ -120,8 +120,8 @@ func (e *ensurer) fill(s *core.Secret, b gen.Bundle) gen.Report {
 		s.Annotations = map[string]string{}
 	}
 	maps.Copy(s.Annotations, e.Annotations)
-	s.Annotations[AnnotationNotAfter] = report.NotAfter.UTC().Format(time.RFC3339)
-	s.Annotations[AnnotationCAFingerprint] = gen.Fingerprint(report.Root)
+	s.Annotations[AnnotationNotAfter] = checked.NotAfter.UTC().Format(time.RFC3339)
+	s.Annotations[AnnotationCAFingerprint] = gen.Fingerprint(checked.Root)
 	s.Annotations[AnnotationVersion] = e.Version
-	return report
+	return checked
 }

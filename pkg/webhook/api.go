@@ -8,7 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// API reads and patches the configurations of one kind, whichever kind that is.
+// API reads and patches the configurations of one kind, whichever kind that is. Those that MutatingAPI and ValidatingAPI return may be used
+// by several goroutines, as far as their Client may.
 type API interface {
 	// Get reads a configuration.
 	Get(ctx context.Context, name string) (*Snapshot, error)
@@ -26,11 +27,13 @@ type Snapshot struct {
 // Entry is one webhook of a configuration.
 type Entry struct {
 	Name string
-	// Namespace is that of the Service which the API server calls, empty when it calls something else.
-	Namespace string
 	// URL says that the API server calls a URL, and not a Service.
 	URL      bool
 	CABundle []byte
+}
+
+func entryOf(name string, c admissionv1.WebhookClientConfig) Entry {
+	return Entry{Name: name, URL: c.URL != nil, CABundle: c.CABundle}
 }
 
 // byRoots reports whether the API server verifies the server by the roots of its own system: it calls a URL, and there is no bundle (API
@@ -46,16 +49,22 @@ type Client[T any] interface {
 // MutatingAPI is the API of mutating webhook configurations.
 func MutatingAPI(c Client[*admissionv1.MutatingWebhookConfiguration]) API {
 	return api[*admissionv1.MutatingWebhookConfiguration]{c, func(o *admissionv1.MutatingWebhookConfiguration) *Snapshot {
-		m := NewMutating(o)
-		return &Snapshot{ResourceVersion: o.ResourceVersion, Annotations: o.Annotations, Entries: m.Entries}
+		s := &Snapshot{ResourceVersion: o.ResourceVersion, Annotations: o.Annotations}
+		for _, w := range o.Webhooks {
+			s.Entries = append(s.Entries, entryOf(w.Name, w.ClientConfig))
+		}
+		return s
 	}}
 }
 
 // ValidatingAPI is the API of validating webhook configurations.
 func ValidatingAPI(c Client[*admissionv1.ValidatingWebhookConfiguration]) API {
 	return api[*admissionv1.ValidatingWebhookConfiguration]{c, func(o *admissionv1.ValidatingWebhookConfiguration) *Snapshot {
-		v := NewValidating(o)
-		return &Snapshot{ResourceVersion: o.ResourceVersion, Annotations: o.Annotations, Entries: v.Entries}
+		s := &Snapshot{ResourceVersion: o.ResourceVersion, Annotations: o.Annotations}
+		for _, w := range o.Webhooks {
+			s.Entries = append(s.Entries, entryOf(w.Name, w.ClientConfig))
+		}
+		return s
 	}}
 }
 

@@ -2,7 +2,6 @@ package webhook_test
 
 import (
 	"context"
-	"crypto/x509"
 	"log/slog"
 	"testing"
 	"time"
@@ -26,7 +25,7 @@ func BenchmarkTrust(b *testing.B) {
 	own, others := set[3:], set[:3] // newest first, as they are kept
 	for _, c := range []struct {
 		name    string
-		bundle  []*x509.Certificate
+		bundle  gen.CASet
 		patched bool
 	}{
 		{"empty", nil, true},
@@ -37,7 +36,7 @@ func BenchmarkTrust(b *testing.B) {
 			b.ReportAllocs()
 			snapshot := &webhook.Snapshot{ResourceVersion: "1"}
 			for _, name := range []string{"a.example.com", "b.example.com", "c.example.com", "d.example.com"} {
-				snapshot.Entries = append(snapshot.Entries, webhook.Entry{Name: name, CABundle: gen.EncodeCertificates(c.bundle)})
+				snapshot.Entries = append(snapshot.Entries, webhook.Entry{Name: name, CABundle: c.bundle.PEM()})
 			}
 			for b.Loop() {
 				configuration := webhook.Configuration{

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 
@@ -35,5 +34,5 @@ func TestAConfigurationThatIsDeletedBeforeThePatchIsWaitedForAgain(t *testing.T)
 	}
 	create(t, c.Name, nil)
 	require.NoError(t, <-done)
-	assert.Equal(t, gen.EncodeCertificates(set), entries(t, c)[0].CABundle)
+	assert.Equal(t, set.PEM(), entries(t, c)[0].CABundle)
 }

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -13,12 +12,12 @@ import (
 // --max-request-bytes), and one holds a whole configuration; a third is left for what is not a bundle.
 const MaxBundles = 1 << 20
 
-// reasonFull is the one reason of this package. Those of package secret are listed there; it is one of them to users.
-const reasonFull = "refused:bundle-full"
+// ReasonFull is the Reason of every RefusedError. It is stable, and to users one more beside those of package secret.
+const ReasonFull = "refused:bundle-full"
 
 // RefusedError says that a configuration cannot be made to trust a CA without taking trust away from others.
 type RefusedError struct {
-	// Reason is a fixed string that begins with "refused:".
+	// Reason is ReasonFull.
 	Reason string
 	Detail string
 	// Remedy says what a human has to do.
@@ -49,8 +48,8 @@ type (
 )
 
 // patch is the strategic merge patch that makes s trust set, nil when it already does. Its error is a *RefusedError.
-func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) ([]byte, error) {
-	now := c.Now()
+func (c *Configuration) patch(s *Snapshot, set gen.CASet) ([]byte, error) {
+	now := c.now()
 	p := patchBody{Metadata: patchMeta{ResourceVersion: s.ResourceVersion}}
 	size := 0
 	for _, e := range s.Entries {
@@ -58,15 +57,16 @@ func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) ([]byte, err
 			continue
 		}
 		live, unreadable := gen.ParseCertificates(e.CABundle)
-		if gen.ContainsAll(live, set, now) {
+		if live.ContainsAll(set, now) {
 			size += len(e.CABundle)
 			continue
 		}
 		// What this program cannot read, an API server that was built with another Go may trust.
-		bundle := gen.EncodeCertificates(gen.Merge(set, live, now), unreadable...)
+		bundle := set.Merge(live, now).PEM(unreadable...)
 		size += len(bundle)
 		if len(unreadable) > 0 {
-			c.Log.Warn("keeping what is no certificate in the CA bundle", "kind", c.Kind, "name", c.Name, "entry", e.Name, "malformed", len(unreadable))
+			c.log().Warn("keeping what is no certificate in the CA bundle",
+				"kind", c.Kind, "name", c.Name, "entry", e.Name, "malformed", len(unreadable))
 		}
 		p.Webhooks = append(p.Webhooks, patchEntry{Name: e.Name, ClientConfig: patchClientConfig{CABundle: bundle}})
 	}
@@ -75,8 +75,9 @@ func (c *Configuration) patch(s *Snapshot, set []*x509.Certificate) ([]byte, err
 	}
 	if size > MaxBundles {
 		return nil, &RefusedError{
-			Reason: reasonFull,
-			Detail: fmt.Sprintf("with the CAs that are to be added its %d bundles would have %d bytes, and at most %d are stored", len(s.Entries), size, MaxBundles),
+			Reason: ReasonFull,
+			Detail: fmt.Sprintf("with the CAs that are to be added its %d bundles would have %d bytes, and at most %d are stored",
+				len(s.Entries), size, MaxBundles),
 			Remedy: fmt.Sprintf("remove the CAs that nothing serves any more by: kubectl edit %s %s", strings.ToLower(c.Kind), c.Name),
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // shrinks, and the caller has seen that nothing serves a certificate of theirs any more. An entry that trusts nothing of set is
 // left alone: it is somebody else's, or about to be made good by Trust. The error satisfies apierrors.IsConflict when somebody
 // else has changed the configuration meanwhile.
-func (c *Configuration) Retire(ctx context.Context, set []*x509.Certificate, retired func(*x509.Certificate) bool) (Result, error) {
+func (c *Configuration) Retire(ctx context.Context, set gen.CASet, retired func(*x509.Certificate) bool) (Result, error) {
 	s, err := c.API.Get(ctx, c.Name)
 	if apierrors.IsNotFound(err) {
 		return Result{Kind: c.Kind, Name: c.Name}, nil
@@ -27,14 +27,14 @@ func (c *Configuration) Retire(ctx context.Context, set []*x509.Certificate, ret
 	p := patchBody{Metadata: patchMeta{ResourceVersion: s.ResourceVersion}}
 	for _, e := range s.Entries {
 		live, unreadable := gen.ParseCertificates(e.CABundle)
-		var kept []*x509.Certificate
+		var kept gen.CASet
 		for _, ca := range live {
-			if !retired(ca) || gen.Contains(set, ca) {
+			if !retired(ca) || set.Contains(ca) {
 				kept = append(kept, ca)
 			}
 		}
-		if len(kept) > 0 && len(kept) < len(live) && gen.ContainsAll(kept, set, c.Now()) {
-			p.Webhooks = append(p.Webhooks, patchEntry{Name: e.Name, ClientConfig: patchClientConfig{CABundle: gen.EncodeCertificates(kept, unreadable...)}})
+		if len(kept) > 0 && len(kept) < len(live) && kept.ContainsAll(set, c.now()) {
+			p.Webhooks = append(p.Webhooks, patchEntry{Name: e.Name, ClientConfig: patchClientConfig{CABundle: kept.PEM(unreadable...)}})
 		}
 	}
 	if len(p.Webhooks) == 0 {

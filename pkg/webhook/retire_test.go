@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/pkg/webhook"
 )
 
@@ -15,9 +14,9 @@ func TestRetiringLeavesWhatItCannotRead(t *testing.T) {
 	t.Parallel()
 	set := newCAs(t, 2)
 	unreadable := []byte{0, 0, 0}
-	c := newConfiguration(t, webhook.Validating, gen.EncodeCertificates(set, unreadable))
+	c := newConfiguration(t, webhook.Validating, set.PEM(unreadable))
 	res, err := c.Retire(t.Context(), set[:1], func(*x509.Certificate) bool { return true })
 	require.NoError(t, err)
 	assert.True(t, res.Patched)
-	assert.Equal(t, gen.EncodeCertificates(set[:1], unreadable), entries(t, c)[0].CABundle)
+	assert.Equal(t, set[:1].PEM(unreadable), entries(t, c)[0].CABundle)
 }

@@ -2,13 +2,13 @@
 //
 // # Why concurrent writers do no harm
 //
-// The caBundle of an entry is treated as a set of certificates that only grows; [Configuration.Retire] is the one exception. A writer reads the configuration and,
-// where an entry lacks one of the writer's CAs, writes the union of what it read and its own CAs. The write carries the
-// resourceVersion of the read, so the API server takes it only when nothing has changed in between; after a conflict
-// the writer reads again. A write therefore never removes what another writer has added (expired CAs aside, which no
-// client trusts), and after any interleaving every entry that was not replaced by somebody else trusts the CAs of all writers
-// that have finished. A server that starts to serve a certificate only after its writer has finished is trusted from its first
-// connection on.
+// The caBundle of an entry is treated as a set of certificates that only grows; [Configuration.Retire] is the one exception. A
+// writer reads the configuration and, where an entry lacks one of the writer's CAs, writes the union of what it read and its
+// own CAs. The write carries the resourceVersion of the read, so the API server takes it only when nothing has changed in
+// between; after a conflict the writer reads again. A write therefore never removes what another writer has added (expired CAs
+// aside, which no client trusts), and after any interleaving every entry that was not replaced by somebody else trusts the CAs
+// of all writers that have finished. A server that starts to serve a certificate only after its writer has finished is trusted
+// from its first connection on.
 //
 // An entry that calls a URL and has no bundle is not touched: it trusts the roots of the API server's system, until it has a bundle.
 //
@@ -27,8 +27,8 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -37,6 +37,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 )
 
 // Kinds of configuration.
@@ -58,7 +60,8 @@ var contention = wait.Backoff{Duration: 10 * time.Millisecond, Factor: 2, Jitter
 // upgrade has stopped half-way, waits in vain and must get its turn.
 const AnnotationPatience = 30 * time.Second
 
-// Configuration is one webhook configuration.
+// Configuration is one webhook configuration. It remembers what Load has read, and since when it waits, so it is for one goroutine at a
+// time and for one pass. Several Configurations of one name, in whatever programs, may be used at once.
 type Configuration struct {
 	API  API
 	Kind string
@@ -72,8 +75,9 @@ type Configuration struct {
 	Patience time.Duration
 	// FieldManager is the name that the API server records changes under.
 	FieldManager string
-	// Now is the clock.
+	// Now is the clock, nil for time.Now.
 	Now func() time.Time
+	// Log is where progress and oddities go, nil for nowhere.
 	Log *slog.Logger
 
 	// loaded is what Load has read and Trust has not used yet.
@@ -81,6 +85,15 @@ type Configuration struct {
 	// lackingSince is when an annotation was first missed, and absentSince when the configuration was, zero before.
 	lackingSince, absentSince time.Time
 }
+
+func (c *Configuration) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
+
+func (c *Configuration) log() *slog.Logger { return cmp.Or(c.Log, slog.New(slog.DiscardHandler)) }
 
 // Result is what Trust found and did.
 type Result struct {
@@ -114,7 +127,7 @@ func (c *Configuration) Load(ctx context.Context) error {
 			return nil
 		}
 		if !waiting {
-			c.Log.Info("waiting for webhook configuration", "kind", c.Kind, "name", c.Name, "reason", missing)
+			c.log().Info("waiting for webhook configuration", "kind", c.Kind, "name", c.Name, "reason", missing)
 			waiting = true
 		}
 		select {
@@ -133,7 +146,8 @@ func (c *Configuration) goesOnWithout() bool {
 	if c.Patience == 0 || time.Since(c.absentSince) < c.Patience {
 		return false
 	}
-	c.Log.Warn("going on without webhook configuration, which does not exist: the controller gives it the CA once it is there", "kind", c.Kind, "name", c.Name)
+	c.log().Warn("going on without webhook configuration, which does not exist: the controller gives it the CA once it is there",
+		"kind", c.Kind, "name", c.Name)
 	return true
 }
 
@@ -145,7 +159,8 @@ func (c *Configuration) outOfPatience(missing string) bool {
 	if time.Since(c.lackingSince) < AnnotationPatience {
 		return false
 	}
-	c.Log.Warn("going on with webhook configuration as it is: an upgrade may have stopped half-way", "kind", c.Kind, "name", c.Name, "reason", missing)
+	c.log().Warn("going on with webhook configuration as it is: an upgrade may have stopped half-way",
+		"kind", c.Kind, "name", c.Name, "reason", missing)
 	return true
 }
 
@@ -162,7 +177,7 @@ func (c *Configuration) lacking(s *Snapshot) string {
 // Trust makes every entry of the configuration trust the CAs of set that have not expired, but for those that call a URL and have no
 // bundle: the API server verifies these by the roots of its own system, whose place a bundle would take. It writes nothing when they all
 // do, and returns a *RefusedError when there is no room.
-func (c *Configuration) Trust(ctx context.Context, set []*x509.Certificate) (Result, error) {
+func (c *Configuration) Trust(ctx context.Context, set gen.CASet) (Result, error) {
 	pauses := contention
 	for {
 		if c.loaded == nil {

@@ -40,7 +40,7 @@ func TestTrustFillsEveryEntryOfBothKinds(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, webhook.Result{Kind: kind, Name: c.Name, Entries: 3, Patched: true}, res)
 			for _, e := range entries(t, c) {
-				assert.Equal(t, gen.EncodeCertificates(set), e.CABundle)
+				assert.Equal(t, set.PEM(), e.CABundle)
 			}
 
 			before := version(t, c)
@@ -59,25 +59,25 @@ func TestTrustUnitesWithWhatIsThere(t *testing.T) {
 	expired := expiredCA(t)
 	c := newConfiguration(t, webhook.Validating,
 		nil,
-		gen.EncodeCertificates([]*x509.Certificate{theirs[0], expired, theirs[2]}),
-		append([]byte("text\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), gen.EncodeCertificates(theirs[1:2])...),
-		gen.EncodeCertificates([]*x509.Certificate{theirs[1], ours[0]}),
+		gen.CASet{theirs[0], expired, theirs[2]}.PEM(),
+		append([]byte("text\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), theirs[1:2].PEM()...),
+		gen.CASet{theirs[1], ours[0]}.PEM(),
 	)
 	_, err := c.Trust(t.Context(), ours)
 	require.NoError(t, err)
 	got := entries(t, c)
-	assert.Equal(t, gen.EncodeCertificates(ours), got[0].CABundle, "an empty bundle")
-	assert.Equal(t, gen.EncodeCertificates([]*x509.Certificate{ours[0], theirs[2], theirs[0]}), got[1].CABundle, "an expired CA is dropped, the rest stays")
-	assert.Equal(t, gen.EncodeCertificates([]*x509.Certificate{ours[0], theirs[1]}, []byte{0, 0, 0}), got[2].CABundle,
+	assert.Equal(t, ours.PEM(), got[0].CABundle, "an empty bundle")
+	assert.Equal(t, gen.CASet{ours[0], theirs[2], theirs[0]}.PEM(), got[1].CABundle, "an expired CA is dropped, the rest stays")
+	assert.Equal(t, gen.CASet{ours[0], theirs[1]}.PEM([]byte{0, 0, 0}), got[2].CABundle,
 		"what another Go may read stays, and text does not")
-	assert.Equal(t, gen.EncodeCertificates([]*x509.Certificate{theirs[1], ours[0]}), got[3].CABundle, "a bundle that holds ours is left as it is")
+	assert.Equal(t, gen.CASet{theirs[1], ours[0]}.PEM(), got[3].CABundle, "a bundle that holds ours is left as it is")
 }
 
 // Without a bundle the API server verifies a URL's server by the roots of its own system (API reference, WebhookClientConfig).
 func TestAnEntryThatTrustsTheSystemsRootsGoesOnToDoSo(t *testing.T) {
 	t.Parallel()
 	set := newCAs(t, 2)
-	c := newConfiguration(t, webhook.Validating, nil, nil, gen.EncodeCertificates(set[:1]))
+	c := newConfiguration(t, webhook.Validating, nil, nil, set[:1].PEM())
 	change(t, c.Name, func(o *admissionv1.ValidatingWebhookConfiguration) {
 		for i := range o.Webhooks[1:] {
 			w := &o.Webhooks[1+i].ClientConfig
@@ -88,9 +88,9 @@ func TestAnEntryThatTrustsTheSystemsRootsGoesOnToDoSo(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, webhook.Result{Kind: c.Kind, Name: c.Name, Entries: 3, Patched: true}, res)
 	got := entries(t, c)
-	assert.Equal(t, gen.EncodeCertificates(set[1:]), got[0].CABundle, "that of a Service")
+	assert.Equal(t, set[1:].PEM(), got[0].CABundle, "that of a Service")
 	assert.Empty(t, got[1].CABundle, "that of a URL without a bundle")
-	assert.Equal(t, gen.EncodeCertificates([]*x509.Certificate{set[1], set[0]}), got[2].CABundle, "that of a URL with one")
+	assert.Equal(t, gen.CASet{set[1], set[0]}.PEM(), got[2].CABundle, "that of a URL with one")
 	res, err = c.Trust(t.Context(), set[1:])
 	require.NoError(t, err)
 	assert.False(t, res.Patched)
@@ -99,14 +99,14 @@ func TestAnEntryThatTrustsTheSystemsRootsGoesOnToDoSo(t *testing.T) {
 func TestACAIsAddedToHoweverManyThereAre(t *testing.T) {
 	t.Parallel()
 	set := newCAs(t, 301)
-	c := newConfiguration(t, webhook.Validating, gen.EncodeCertificates(set[:300]), gen.EncodeCertificates(set[1:9]))
+	c := newConfiguration(t, webhook.Validating, set[:300].PEM(), set[1:9].PEM())
 	_, err := c.Trust(t.Context(), set[300:])
 	require.NoError(t, err)
 	for i, e := range entries(t, c) {
 		live, _ := gen.ParseCertificates(e.CABundle)
 		require.Len(t, live, []int{301, 9}[i])
 		assert.True(t, set[300].Equal(live[0]), "the newest first")
-		assert.True(t, gen.ContainsAll(live, set[1:9], now))
+		assert.True(t, live.ContainsAll(set[1:9], now))
 	}
 }
 
@@ -114,12 +114,12 @@ func TestACAIsAddedToHoweverManyThereAre(t *testing.T) {
 func TestNothingIsPushedOutForWantOfRoom(t *testing.T) {
 	t.Parallel()
 	other, own := newCAs(t, 1), newCAs(t, 2)
-	room := webhook.MaxBundles - 2*len(gen.EncodeCertificates(slices.Concat(other, own)))
+	room := webhook.MaxBundles - 2*len(slices.Concat(other, own).PEM())
 	for _, kind := range []string{webhook.Mutating, webhook.Validating} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			fits := slices.Concat(other, []*x509.Certificate{gentest.LargeCA(t, room, now, time.Hour)})
-			c := newConfiguration(t, kind, gen.EncodeCertificates(fits), gen.EncodeCertificates(other))
+			fits := slices.Concat(other, gen.CASet{gentest.LargeCA(t, room, now, time.Hour)})
+			c := newConfiguration(t, kind, fits.PEM(), other.PEM())
 			_, err := c.Trust(t.Context(), own)
 			require.NoError(t, err)
 			total := 0
@@ -147,7 +147,7 @@ func TestNothingIsPushedOutForWantOfRoom(t *testing.T) {
 func TestWhatHasExpiredMakesRoom(t *testing.T) {
 	t.Parallel()
 	large := gentest.LargeCA(t, webhook.MaxBundles+2000, now, time.Hour)
-	c := newConfiguration(t, webhook.Validating, gen.EncodeCertificates([]*x509.Certificate{large}))
+	c := newConfiguration(t, webhook.Validating, gen.CASet{large}.PEM())
 	_, err := c.Trust(t.Context(), newCAs(t, 1))
 	var refused *webhook.RefusedError
 	require.ErrorAs(t, err, &refused)
@@ -155,7 +155,7 @@ func TestWhatHasExpiredMakesRoom(t *testing.T) {
 	own := newCAs(t, 1)
 	_, err = c.Trust(t.Context(), own)
 	require.NoError(t, err)
-	assert.Equal(t, gen.EncodeCertificates(own), entries(t, c)[0].CABundle)
+	assert.Equal(t, own.PEM(), entries(t, c)[0].CABundle)
 }
 
 func TestTrustChangesNothingButTheBundles(t *testing.T) {
@@ -196,7 +196,7 @@ func TestConcurrentWritersConverge(t *testing.T) {
 			}
 			for _, e := range entries(t, &c) {
 				live, _ := gen.ParseCertificates(e.CABundle)
-				assert.True(t, gen.Contains(live, set[i]), "a writer that has finished is trusted")
+				assert.True(t, live.Contains(set[i]), "a writer that has finished is trusted")
 			}
 		})
 	}
@@ -204,7 +204,7 @@ func TestConcurrentWritersConverge(t *testing.T) {
 	for _, e := range entries(t, first) {
 		live, _ := gen.ParseCertificates(e.CABundle)
 		assert.Len(t, live, writers)
-		assert.True(t, gen.ContainsAll(live, set, now))
+		assert.True(t, live.ContainsAll(set, now))
 	}
 }
 
@@ -222,7 +222,7 @@ func TestAConflictIsDecidedAnew(t *testing.T) {
 		},
 		"when somebody else's CA was put in": func(c *webhook.Configuration) {
 			change(t, c.Name, func(o *admissionv1.ValidatingWebhookConfiguration) {
-				o.Webhooks[0].ClientConfig.CABundle = gen.EncodeCertificates(set[1:])
+				o.Webhooks[0].ClientConfig.CABundle = set[1:].PEM()
 			})
 		},
 		"when it was deleted and made anew": func(c *webhook.Configuration) {
@@ -247,7 +247,7 @@ func TestAConflictIsDecidedAnew(t *testing.T) {
 			require.Len(t, got, want, "no stump of an entry is left")
 			for _, e := range got {
 				live, _ := gen.ParseCertificates(e.CABundle)
-				assert.True(t, gen.Contains(live, set[0]))
+				assert.True(t, live.Contains(set[0]))
 			}
 		})
 	}
@@ -270,7 +270,7 @@ func TestAConfigurationThatAppearsLaterIsWaitedFor(t *testing.T) {
 	assert.Contains(t, <-logged, `msg="waiting for webhook configuration" kind=ValidatingWebhookConfiguration name=appears-later reason="does not exist"`)
 	create(t, c.Name, nil)
 	require.NoError(t, <-done)
-	assert.Equal(t, gen.EncodeCertificates(set), entries(t, c)[0].CABundle)
+	assert.Equal(t, set.PEM(), entries(t, c)[0].CABundle)
 }
 
 // Helm removes the bundle of another mode in the request in which it sets the annotation. A CA that was put in before would be
@@ -278,7 +278,7 @@ func TestAConfigurationThatAppearsLaterIsWaitedFor(t *testing.T) {
 func TestAnAnnotationIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	set := newCAs(t, 2)
-	c := newConfiguration(t, webhook.Validating, gen.EncodeCertificates(set[1:]))
+	c := newConfiguration(t, webhook.Validating, set[1:].PEM())
 	c.Annotations = map[string]string{"mode": "auto"}
 	logged := make(chan string, 1)
 	c.Log = slog.New(slog.NewTextHandler(lineWriter(logged), nil))
@@ -288,13 +288,13 @@ func TestAnAnnotationIsWaitedFor(t *testing.T) {
 		done <- err
 	}()
 	assert.Contains(t, <-logged, `reason="lacks the annotation mode=auto"`)
-	assert.Equal(t, gen.EncodeCertificates(set[1:]), entries(t, c)[0].CABundle, "nothing is written before")
+	assert.Equal(t, set[1:].PEM(), entries(t, c)[0].CABundle, "nothing is written before")
 	change(t, c.Name, func(o *admissionv1.ValidatingWebhookConfiguration) {
 		o.Annotations["mode"] = "auto"
 		o.Webhooks[0].ClientConfig.CABundle = nil
 	})
 	require.NoError(t, <-done)
-	assert.Equal(t, gen.EncodeCertificates(set[:1]), entries(t, c)[0].CABundle)
+	assert.Equal(t, set[:1].PEM(), entries(t, c)[0].CABundle)
 }
 
 func TestWaitingEndsWithTheContext(t *testing.T) {
@@ -406,9 +406,9 @@ func (w lineWriter) Write(p []byte) (int, error) {
 }
 
 // newCAs makes n CAs, the first the oldest.
-func newCAs(t testing.TB, n int) []*x509.Certificate {
+func newCAs(t testing.TB, n int) gen.CASet {
 	t.Helper()
-	var set []*x509.Certificate
+	var set gen.CASet
 	for i := range n {
 		set = append(set, newCA(t, now.Add(time.Duration(i-n)*time.Minute), gen.DefaultValidity))
 	}

@@ -134,7 +134,7 @@ func (c *company) write(t *testing.T) (cert, key string) {
 	t.Helper()
 	dir := t.TempDir()
 	cert, key = filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
-	require.NoError(t, os.WriteFile(cert, gen.EncodeCertificates([]*x509.Certificate{c.cert, c.top}), 0o600))
+	require.NoError(t, os.WriteFile(cert, gen.CASet{c.cert, c.top}.PEM(), 0o600))
 	der, err := x509.MarshalPKCS8PrivateKey(c.key)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))

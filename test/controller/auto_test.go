@@ -153,7 +153,7 @@ func TestALostBundleIsHealed(t *testing.T) {
 				require.NoError(t, err)
 				for _, entry := range w.Webhooks {
 					live, _ := gen.ParseCertificates(entry.ClientConfig.CABundle)
-					if !gen.ContainsAll(live, stored.CAs, time.Now()) {
+					if !live.ContainsAll(stored.CAs, time.Now()) {
 						return false
 					}
 				}
@@ -253,17 +253,17 @@ func TestARenewalRetiresTheKeyBeforeIt(t *testing.T) {
 		_, now := secretOf(t, i, name)
 		for _, target := range i.Targets(t) {
 			live, _ := gen.ParseCertificates(target.CABundle)
-			if gen.Contains(live, retired) {
+			if live.Contains(retired) {
 				return false
 			}
 		}
-		return !gen.Contains(now.CAs, retired)
+		return !now.CAs.Contains(retired)
 	}, patience, 250*time.Millisecond, "the old CA is trusted no longer")
 	charttest.AssertNoneBroken(t, p.Stop())
 
 	for _, target := range i.Targets(t) {
 		live, _ := gen.ParseCertificates(target.CABundle)
-		stolen := gen.Check(gen.Bundle{CA: gen.EncodeCertificates(live), Cert: old.Data["tls.crt"], Key: old.Data["tls.key"]}, nil, time.Now())
+		stolen := gen.Check(gen.Bundle{CA: live.PEM(), Cert: old.Data["tls.crt"], Key: old.Data["tls.key"]}, nil, time.Now())
 		assert.False(t, stolen.OK(), "a stolen old certificate is refused by %s", target.Entry)
 	}
 	assert.Contains(t, events(t, i, "Secret", name)["Retired"], "the CA of an older certificate is no longer trusted")

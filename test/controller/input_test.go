@@ -58,7 +58,7 @@ func awaitHealed(t *testing.T, i *charttest.Installation) {
 		w, err := client.Get(t.Context(), "kthena-registry-validating-webhook", metav1.GetOptions{})
 		require.NoError(t, err)
 		live, _ := gen.ParseCertificates(w.Webhooks[0].ClientConfig.CABundle)
-		return gen.ContainsAll(live, stored.CAs, time.Now())
+		return live.ContainsAll(stored.CAs, time.Now())
 	}, patience, 10*time.Millisecond)
 }
 

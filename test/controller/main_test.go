@@ -97,7 +97,7 @@ func generations(t *testing.T, i *charttest.Installation) map[string]int64 {
 }
 
 // secretOf is the Secret of a subchart's webhook, and what it holds.
-func secretOf(t *testing.T, i *charttest.Installation, name string) (*corev1.Secret, gen.Report) {
+func secretOf(t *testing.T, i *charttest.Installation, name string) (*corev1.Secret, gen.Validation) {
 	s, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
 	return s, gen.Check(gen.Bundle{CA: s.Data["ca.crt"], Cert: s.Data["tls.crt"], Key: s.Data["tls.key"]}, nil, time.Now())

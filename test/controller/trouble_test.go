@@ -105,7 +105,7 @@ func TestAControllerThatIsKilledAtAnyRequestIsFollowedByOneThatConverges(t *test
 		for _, target := range i.Targets(t) {
 			if target.Component == "kthena-registry" {
 				live, _ := gen.ParseCertificates(target.CABundle)
-				assert.True(t, gen.ContainsAll(live, stored.CAs, time.Now()))
+				assert.True(t, live.ContainsAll(stored.CAs, time.Now()))
 			}
 		}
 		// The certificate that was forced was replaced before, or just when, pods were rolled to it.
@@ -206,7 +206,7 @@ func TestTroubleOfTheAPIServerIsRiddenOut(t *testing.T) {
 			w, err := client.Get(t.Context(), name, metav1.GetOptions{})
 			require.NoError(t, err)
 			live, _ := gen.ParseCertificates(w.Webhooks[0].ClientConfig.CABundle)
-			return gen.ContainsAll(live, stored.CAs, time.Now())
+			return live.ContainsAll(stored.CAs, time.Now())
 		}, patience, 10*time.Millisecond)
 	}
 	wipe(t)

@@ -139,10 +139,8 @@ func answer(t *testing.T, dir string) string {
 	require.NoError(t, err)
 	der, err = x509.CreateCertificate(rand.Reader, &x509.Certificate{DNSNames: request.DNSNames, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter}, ca, request.PublicKey, key)
 	require.NoError(t, err)
-	leaf, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, server, "tls.crt"), gen.EncodeCertificates([]*x509.Certificate{leaf}), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, server, "tls.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
 	path := filepath.Join(t.TempDir(), "ca.crt")
-	require.NoError(t, os.WriteFile(path, gen.EncodeCertificates([]*x509.Certificate{ca}), 0o600))
+	require.NoError(t, os.WriteFile(path, gen.CASet{ca}.PEM(), 0o600))
 	return path
 }

@@ -36,12 +36,12 @@ func ofADay(t *testing.T, s *site) gen.Bundle { return made(t, 24*time.Hour, tim
 func full(t *testing.T, s *site) gen.Bundle {
 	b := good(t, s)
 	room := corev1.MaxSecretSize - len(b.CA) - len(b.Cert) - len(b.Key)
-	b.CA = append(b.CA, gen.EncodeCertificates([]*x509.Certificate{gentest.LargeCA(t, room, time.Now().Add(-time.Hour), gen.DefaultValidity)})...)
+	b.CA = append(b.CA, gen.CASet{gentest.LargeCA(t, room, time.Now().Add(-time.Hour), gen.DefaultValidity)}.PEM()...)
 	return b
 }
 
 // faults are materials that no client accepts, one for each code.
-var faults = map[gen.Code]material{
+var faults = map[gen.FaultCode]material{
 	gen.Malformed: func(t *testing.T, s *site) gen.Bundle {
 		b := good(t, s)
 		b.CA = []byte("no CA")

@@ -159,7 +159,7 @@ func (s *site) requireUnionWith(t *testing.T, before *corev1.Secret) {
 	old, _ := gen.ParseCertificates(before.Data["ca.crt"])
 	for _, bundle := range append(s.bundles(t), s.storedSecret(t).Data["ca.crt"]) {
 		live, _ := gen.ParseCertificates(bundle)
-		assert.True(t, gen.ContainsAll(live, old, time.Now()))
+		assert.True(t, live.ContainsAll(old, time.Now()))
 	}
 }
 
@@ -207,7 +207,7 @@ func beingDeleted(t *testing.T, s *site) { s.deleteSecret(t) }
 func opaque(o *corev1.Secret)    { o.Type = corev1.SecretTypeOpaque }
 func immutable(o *corev1.Secret) { o.Immutable = ptr.To(true) }
 
-// reasonsOfTheCode are the reasons that the packages secret and webhook can give: their constants of that name, where a colon or
+// reasonsOfTheCode are the reasons that the packages secret and webhook can give: their constants whose names begin with Reason, where a colon or
 // a hyphen at the end goes on with each code of package gen.
 func reasonsOfTheCode(t *testing.T) []string {
 	t.Helper()
@@ -220,12 +220,12 @@ func reasonsOfTheCode(t *testing.T) []string {
 	var reasons []string
 	for _, reason := range append(constants, more...) {
 		switch {
-		case !strings.HasPrefix(reason.Name, "reason"):
+		case !strings.HasPrefix(reason.Name, "Reason"):
 		case !strings.HasSuffix(reason.Value, ":") && !strings.HasSuffix(reason.Value, "-"):
 			reasons = append(reasons, reason.Value)
 		default:
 			for _, code := range codes {
-				if code.Type == "Code" {
+				if code.Type == "FaultCode" {
 					reasons = append(reasons, reason.Value+code.Value)
 				}
 			}

@@ -34,8 +34,9 @@ func V1(t testing.TB, name string, key *ecdsa.PrivateKey, at time.Time, validity
 	public, err := x509.MarshalPKIXPublicKey(key.Public())
 	require.NoError(t, err)
 	b := body{
-		Serial: big.NewInt(1), Algorithm: pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}}, // ecdsa-with-SHA256
-		Issuer: asn1.RawValue{FullBytes: subject}, Subject: asn1.RawValue{FullBytes: subject}, PublicKey: asn1.RawValue{FullBytes: public},
+		Serial:    big.NewInt(1),
+		Algorithm: pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}}, // ecdsa-with-SHA256
+		Issuer:    asn1.RawValue{FullBytes: subject}, Subject: asn1.RawValue{FullBytes: subject}, PublicKey: asn1.RawValue{FullBytes: public},
 	}
 	b.Validity.NotBefore, b.Validity.NotAfter = at.UTC().Truncate(time.Second), at.Add(validity).UTC().Truncate(time.Second)
 	signed, err := asn1.Marshal(b)

@@ -2,7 +2,6 @@ package charttest
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"slices"
@@ -213,14 +212,14 @@ func (i *Installation) Targets(t testing.TB) []probe.Target {
 // their certificates may still be there, or come back with a rollback.
 func (i *Installation) AssertTrustKept(t *testing.T, before []probe.Target) {
 	t.Helper()
-	now := map[string][]*x509.Certificate{}
+	now := map[string]gen.CASet{}
 	for _, target := range i.Targets(t) {
 		now[target.Entry], _ = gen.ParseCertificates(target.CABundle)
 	}
 	for _, target := range before {
 		set := now[target.Entry]
 		trusted, _ := gen.ParseCertificates(target.CABundle)
-		assert.True(t, gen.ContainsAll(set, trusted, time.Now()), "%s trusts %d CAs now, which lack some of the %d before", target.Entry, len(set), len(trusted))
+		assert.True(t, set.ContainsAll(trusted, time.Now()), "%s trusts %d CAs now, which lack some of the %d before", target.Entry, len(set), len(trusted))
 	}
 }
 
