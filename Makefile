@@ -113,8 +113,9 @@ MUTATE := pkg/bootstrap pkg/certdir pkg/gen pkg/secret pkg/webhook internal/offl
 .PHONY: mutate
 mutate: ## Change one operator of the program's packages at a time, list the changes that no test notices, fail below 85 % noticed (MUTATE=pkg/gen)
 	@rm -rf bin/mutate && mkdir -p bin/mutate && tar -cf - --exclude ./bin --exclude ./dist --exclude ./.git . | tar -xf - -C bin/mutate
-	@servers="$$($(GO) run ./hack/controlplane servers)" && gremlins="$$($(GO) tool -modfile=hack/gremlins/go.mod -n gremlins)" || exit 1; \
-	export KUBEBUILDER_ASSETS="$$servers" GREMLINS_GO="$$(command -v $(GO))" GOFLAGS="$(GOFLAGS) -short -vet=off -count=1" PATH="$(CURDIR)/hack/gremlins/bin:$$PATH"; \
+	@$(GO) run ./hack/controlplane servers controllers >/dev/null && mkdir bin/mutate/bin && ln -s $(CURDIR)/bin/controlplane bin/mutate/bin/controlplane
+	@gremlins="$$($(GO) tool -modfile=hack/gremlins/go.mod -n gremlins)" || exit 1; \
+	export GREMLINS_GO="$$(command -v $(GO))" GOFLAGS="$(GOFLAGS) -short -vet=off -count=1" PATH="$(CURDIR)/hack/gremlins/bin:$$PATH"; \
 	for package in $(MUTATE); do \
 		echo "$$package"; \
 		"$$gremlins" unleash --config hack/gremlins/gremlins.yaml "$(CURDIR)/bin/mutate/$$package" || echo "Failed: $$package"; \

@@ -88,13 +88,33 @@ func (p *PortForward) DialEndpoint(ctx context.Context, namespace string, e veri
 	}
 	// The context is that of the request; it no longer ends the connection.
 	stop := context.AfterFunc(ctx, func() { _ = body.Close() })
-	conn, err := openStreams(body, e.Port)
+	conn, err := awaitStreams(ctx, body, e.Port)
 	if err != nil {
 		stop()
 		return nil, errors.Join(err, body.Close())
 	}
 	conn.stop = stop
 	return conn, nil
+}
+
+// awaitStreams opens the streams, but does not wait for them longer than the context says: SPDY's client waits half a minute for a
+// kubelet that does not answer, as one does not whose pod is ending, even when the connection has been closed.
+func awaitStreams(ctx context.Context, body io.ReadWriteCloser, port int) (*forwarded, error) {
+	type result struct {
+		conn *forwarded
+		err  error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		conn, err := openStreams(body, port)
+		opened <- result{conn, err}
+	}()
+	select {
+	case r := <-opened:
+		return r.conn, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // openStreams opens the two streams of a forwarded port on a connection that speaks SPDY.

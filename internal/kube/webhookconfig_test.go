@@ -51,7 +51,8 @@ func TestAManagerGivesUpWhatItOwnsAndNothingElse(t *testing.T) {
 	})
 	client := cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
 	for _, m := range []string{"one", "two", "three"} {
-		_, err := client.Patch(t.Context(), name, types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+m+`":"x"}}}`), metav1.PatchOptions{FieldManager: m})
+		body := []byte(`{"metadata":{"annotations":{"` + m + `":"x"}}}`)
+		_, err := client.Patch(t.Context(), name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: m})
 		require.NoError(t, err)
 	}
 	read := func() kube.WebhookConfiguration { return list(t, name)[1] }
@@ -89,11 +90,23 @@ func TestAManagerGivesUpWhatItOwnsAndNothingElse(t *testing.T) {
 	assert.Equal(t, before.Annotations, after.Annotations)
 }
 
+// The API server that the tests run takes an empty list for that, too; the API's reference says that it does not.
+func TestWhoOwnsAllLeavesTheListThatTheAPIReferenceNames(t *testing.T) {
+	t.Parallel()
+	ours := []metav1.ManagedFieldsEntry{{Manager: "us", Operation: "Update"}, {Manager: "us", Operation: "Apply"}}
+	c := kube.WebhookConfiguration{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "7", ManagedFields: ours}}
+	assert.JSONEq(t, `[
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
+		{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}
+	]`, string(c.Disown("us")))
+}
+
 // createBothKinds makes a configuration of each kind with that name, and with these entries.
 func createBothKinds(t *testing.T, name string, entries map[string]admissionv1.WebhookClientConfig) {
 	t.Helper()
 	meta := metav1.ObjectMeta{Name: name, Labels: map[string]string{"test": name}}
-	mutating, validating := &admissionv1.MutatingWebhookConfiguration{ObjectMeta: meta}, &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: meta}
+	mutating := &admissionv1.MutatingWebhookConfiguration{ObjectMeta: meta}
+	validating := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: meta}
 	for entry, config := range entries {
 		none := ptr.To(admissionv1.SideEffectClassNone)
 		mutating.Webhooks = append(mutating.Webhooks, admissionv1.MutatingWebhook{

@@ -2,6 +2,8 @@ package bootstrap_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -42,6 +44,54 @@ func TestAnEventHoldsNobodyUp(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, time.Second, time.Since(begun), "the pass gives up on the Event")
 	})
+}
+
+func TestAnEventTellsWhatBecameOfTheSecret(t *testing.T) {
+	t.Parallel()
+	good := secretOf(generate(t, now))
+	old := secretOf(generate(t, now.Add(time.Hour-spec.Validity)))
+	broken := secretOf(generate(t, now))
+	broken.Data["tls.key"] = nil
+	for name, tc := range map[string]struct {
+		stored *core.Secret
+		want   []string // type, reason and the beginning of the message
+	}{
+		"it is made":     {nil, []string{core.EventTypeNormal, "Created", "created"}},
+		"it is renewed":  {old, []string{core.EventTypeNormal, "Renewed", "renewed:expiring"}},
+		"it is repaired": {broken, []string{core.EventTypeWarning, "Repaired", "repaired:malformed"}},
+		"it is reused":   {good, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMemory()
+			m.secret = tc.stored
+			p := newPass(m, free)
+			var log strings.Builder
+			p.Log = slog.New(slog.NewTextHandler(&log, nil))
+			var got []string
+			p.Events = events(func(_ context.Context, e *core.Event) error {
+				reason, _, _ := strings.Cut(e.Message, ": ")
+				got = []string{e.Type, e.Reason, reason}
+				return nil
+			})
+			_, err := p.Run(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, got)
+			assert.NotContains(t, log.String(), "event is not recorded")
+		})
+	}
+}
+
+func TestAnEventThatIsNotRecordedIsTold(t *testing.T) {
+	t.Parallel()
+	p := newPass(newMemory(), free)
+	var log strings.Builder
+	p.Log = slog.New(slog.NewTextHandler(&log, nil))
+	p.Events = events(func(context.Context, *core.Event) error { return errors.New("the namespace is full") })
+	_, err := p.Run(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), `level=WARN msg="event is not recorded" reason=Created`)
+	assert.Contains(t, log.String(), `error="the namespace is full"`)
 }
 
 func TestTheNameOfAnEventIsThatOfItsSecretAndTheTime(t *testing.T) {

@@ -173,3 +173,12 @@ func TestRenewBefore(t *testing.T) {
 	assert.Equal(t, 30*time.Hour, s.RenewBefore(0), "a third of the validity when nothing is asked for")
 	assert.Equal(t, 5*time.Hour, s.RenewBefore(5*time.Hour))
 }
+
+func TestARenewalIsDueHalfAMinuteAfterTheBeginningAtTheEarliest(t *testing.T) {
+	t.Parallel()
+	s := spec(gen.ECDSA, 0)
+	s.Validity = time.Hour
+	assert.Equal(t, 59*time.Minute+30*time.Second, s.MaxRenewBefore())
+	assert.Equal(t, 20*time.Minute, s.RenewBefore(0), "a third of the validity when nothing is wanted")
+	assert.Equal(t, time.Minute, s.RenewBefore(time.Minute))
+}

@@ -2,7 +2,6 @@ package chart
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,11 +57,13 @@ func TestSwitchesInARow(t *testing.T) {
 	i.Install(t, inMode(charttest.Auto, 3))
 	from := charttest.Auto
 	for _, to := range []string{charttest.CertManager, charttest.Manual, charttest.Auto, charttest.Manual, charttest.CertManager, charttest.Auto} {
-		values := inMode(to, 3)
-		if to == charttest.Manual {
-			values = inManualMode(3, slices.Concat(own, i.LiveCAs(t)))
-		}
-		t.Log(measure(t, i, step{from + " -> " + to, from == charttest.Manual, func(t *testing.T) { i.Upgrade(t, values) }}))
+		t.Log(measure(t, i, step{from + " -> " + to, from == charttest.Manual, func(t *testing.T) {
+			values := inMode(to, 3)
+			if to == charttest.Manual {
+				values = inManualMode(3, i.AddCA(t, own))
+			}
+			i.Upgrade(t, values)
+		}}))
 		requireAdmission(t, i)
 		from = to
 	}
@@ -86,7 +87,7 @@ func TestMatrix(t *testing.T) {
 				own := i.CreateOwnSecrets(t)
 				values := func(t *testing.T, mode string) map[string]any {
 					if mode == charttest.Manual {
-						return inManualMode(n, slices.Concat(own, i.LiveCAs(t)))
+						return inManualMode(n, i.AddCA(t, own))
 					}
 					return inMode(mode, n)
 				}

@@ -22,9 +22,12 @@ func TestSwitchesBetweenModes(t *testing.T) {
 			continue
 		}
 		ok := t.Run(from+" to "+to, func(t *testing.T) {
-			both := slices.Concat(i.LiveCAs(t), own)
 			before := i.Targets(t)
 			p := probe.Start(t.Context(), before, rate)
+			var both []byte
+			if to == charttest.Manual {
+				both = i.AddCA(t, own)
+			}
 			i.Upgrade(t, values(to, both))
 			i.Settle(t)
 			report := p.Stop()

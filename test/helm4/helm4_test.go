@@ -52,7 +52,7 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 		}},
 		{"a switch to manual mode conflicts over the bundles", func(t *testing.T) {
 			before := bundles(i.Targets(t))
-			err := helm.upgrade(t, env.Chart(), charttest.InManualMode(1, append(own, i.LiveCAs(t)...)), false)
+			err := helm.upgrade(t, env.Chart(), charttest.InManualMode(1, i.AddCA(t, own)), false)
 			require.ErrorContains(t, err, `conflict with "kthena-certgen"`)
 			require.ErrorContains(t, err, "clientConfig.caBundle")
 			assert.Equal(t, before, bundles(i.Targets(t)))
@@ -62,7 +62,7 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 			p := i.Probe(t, probeRate)
 			out, err := exec.CommandContext(t.Context(), env.Program("kthena-certgen"), "release", "--kubeconfig", env.Kubeconfig, "--namespace", i.Namespace, "--release", charttest.Release).CombinedOutput()
 			require.NoError(t, err, "%s", out)
-			require.NoError(t, helm.upgrade(t, env.Chart(), charttest.InManualMode(1, append(own, i.LiveCAs(t)...)), false))
+			require.NoError(t, helm.upgrade(t, env.Chart(), charttest.InManualMode(1, i.AddCA(t, own)), false))
 			charttest.AssertNoneFailed(t, p.Stop())
 		}},
 		{"a switch back to auto mode removes the bundles, and the new pods put theirs in", func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 		}},
 		{"a switch to manual mode that forces conflicts goes through", func(t *testing.T) {
 			p := i.Probe(t, probeRate)
-			require.NoError(t, helm.upgrade(t, env.Chart(), charttest.InManualMode(1, append(own, i.LiveCAs(t)...)), true))
+			require.NoError(t, helm.upgrade(t, env.Chart(), charttest.InManualMode(1, i.AddCA(t, own)), true))
 			charttest.AssertNoneFailed(t, p.Stop())
 		}},
 		{"manual mode is left without a gap with the history put aside, by the client's side", func(t *testing.T) {

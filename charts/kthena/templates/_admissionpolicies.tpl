@@ -26,7 +26,8 @@ CEL that says whether two maps hold the same, whatever they hold under keys with
 */}}
 {{- define "kthena.policy.others" -}}
 {{ .a }}.all(k, k.startsWith('{{ .prefix }}')
-{{- range $key, $value := .common }} || k == {{ toJson $key }} && {{ $.a }}[k] == {{ toString $value | toJson }}{{ end }} || k in {{ .b }} && {{ .a }}[k] == {{ .b }}[k]) && {{ .b }}.all(k, k.startsWith('{{ .prefix }}') || k in {{ .a }})
+{{- range $key, $value := .common }} || k == {{ toJson $key }} && {{ $.a }}[k] == {{ toString $value | toJson }}
+{{- end }} || k in {{ .b }} && {{ .a }}[k] == {{ .b }}[k]) && {{ .b }}.all(k, k.startsWith('{{ .prefix }}') || k in {{ .a }})
 {{- end }}
 
 {{/* What the API server itself changes in the metadata of an object that is updated. Takes: nothing. */}}

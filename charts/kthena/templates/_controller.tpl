@@ -75,7 +75,8 @@ render knows the cluster, as those of cert-manager are. Takes: the root of the u
 {{- if and (.Capabilities.APIVersions.Has "apps/v1/Deployment") (not (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1")) }}
 {{- range $key := list "podMonitor" "serviceMonitor" "prometheusRule" }}
 {{- if (get $metrics $key).enabled }}
-{{- fail (printf "ERROR: the cluster does not serve monitoring.coreos.com/v1: install the Prometheus Operator first, or set global.certgen.controller.metrics.%s.enabled to false" $key) }}
+{{- fail (printf (print "ERROR: the cluster does not serve monitoring.coreos.com/v1: install the Prometheus Operator first, "
+    "or set global.certgen.controller.metrics.%s.enabled to false") $key) }}
 {{- end }}
 {{- end }}
 {{- end }}

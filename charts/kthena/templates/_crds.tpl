@@ -9,7 +9,9 @@ no kinds. Takes: ctx.
 */}}
 {{- define "kthena.crds.missing" -}}
 {{- $missing := list }}
-{{- range $kind := list "workload.serving.volcano.sh/v1alpha1/ModelBooster" "workload.serving.volcano.sh/v1alpha1/AutoscalingPolicy" "workload.serving.volcano.sh/v1alpha1/ModelServing" "networking.serving.volcano.sh/v1alpha1/ModelRoute" "networking.serving.volcano.sh/v1alpha1/ModelServer" }}
+{{- range $kind := list "workload.serving.volcano.sh/v1alpha1/ModelBooster" "workload.serving.volcano.sh/v1alpha1/AutoscalingPolicy"
+    "workload.serving.volcano.sh/v1alpha1/ModelServing"
+    "networking.serving.volcano.sh/v1alpha1/ModelRoute" "networking.serving.volcano.sh/v1alpha1/ModelServer" }}
 {{- if not ($.Capabilities.APIVersions.Has $kind) }}
 {{- $missing = append $missing (base $kind) }}
 {{- end }}
@@ -21,6 +23,7 @@ no kinds. Takes: ctx.
 {{- define "kthena.validate.crds" -}}
 {{- $missing := include "kthena.crds.missing" . }}
 {{- if and $missing .Values.global.requireCRDs }}
-{{- fail (printf "ERROR: the cluster does not know %s: install Kthena's CRDs first (%s), or set global.requireCRDs to false" $missing (include "kthena.crds.command" .)) }}
+{{- fail (printf "ERROR: the cluster does not know %s: install Kthena's CRDs first (%s), or set global.requireCRDs to false"
+    $missing (include "kthena.crds.command" .)) }}
 {{- end }}
 {{- end }}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"maps"
-	"slices"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -115,14 +117,17 @@ func (i *Installation) CreateOwnSecret(t *testing.T, name string, dnsNames ...st
 	return made.CA
 }
 
-// LiveCAs returns what the API server trusts now, of all entries together.
-func (i *Installation) LiveCAs(t *testing.T) []byte {
+// AddCA does what the manual says before a switch to manual mode: it has every webhook entry trust a CA besides those that it trusts,
+// since Helm replaces pods before it changes bundles. It returns all of them.
+func (i *Installation) AddCA(t *testing.T, ca []byte) []byte {
 	t.Helper()
-	var all [][]byte
-	for _, target := range i.Targets(t) {
-		if !slices.ContainsFunc(all, func(b []byte) bool { return bytes.Equal(b, target.CABundle) }) {
-			all = append(all, target.CABundle)
-		}
-	}
-	return bytes.Join(all, nil)
+	file := filepath.Join(t.TempDir(), "ca.crt")
+	require.NoError(t, os.WriteFile(file, ca, 0o600))
+	cmd := exec.CommandContext(t.Context(), i.env.Program("kthena-certgen"), "ca-bundle",
+		"--kubeconfig", i.env.Kubeconfig, "--namespace", i.Namespace, "--release", Release, "--add", file)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	all, err := cmd.Output()
+	require.NoError(t, err, "%s", stderr.String())
+	return all
 }

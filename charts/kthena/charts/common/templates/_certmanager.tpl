@@ -105,7 +105,8 @@ spec:
 {{/* What cert-manager needs to issue the webhook's certificate. Takes: component. */}}
 {{- define "kthena.certmanager.webhook" -}}
 {{- $dnsNames := include "kthena.dnsNames" (dict "ctx" .ctx "service" (include "kthena.webhook.service" .ctx)) | splitList "\n" }}
-{{- include "kthena.certmanager.manifests" (merge (dict "certificate" (include "kthena.webhook.certificate" .ctx) "secret" .values.webhook.tls.secretName "dnsNames" $dnsNames) .) }}
+{{- include "kthena.certmanager.manifests" (merge (dict "certificate" (include "kthena.webhook.certificate" .ctx) "secret" .values.webhook.tls.secretName
+    "dnsNames" $dnsNames) .) }}
 {{- end }}
 
 {{/* What cert-manager writes on a Secret besides the certificate. Takes: ctx. */}}

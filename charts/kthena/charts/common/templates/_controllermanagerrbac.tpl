@@ -36,7 +36,8 @@ rules:
   {{- include "kthena.controllerManager.leaseRules" . | nindent 2 }}
   {{- end }}
   {{- if $certgen }}
-  {{- include "kthena.certgen.secretRules" (dict "secrets" (list (include "kthena.secret" (dict "ctx" .ctx "secret" .values.webhook.tls.secretName)))) | nindent 2 }}
+  {{- include "kthena.certgen.secretRules" (dict "secrets" (list (include "kthena.secret" (dict "ctx" .ctx
+      "secret" .values.webhook.tls.secretName)))) | nindent 2 }}
   {{- end }}
 ---
 {{ include "kthena.roleBinding" (merge (dict "kind" "Role") .) }}

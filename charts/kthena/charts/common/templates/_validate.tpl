@@ -42,7 +42,8 @@ cluster: Helm's own list without one has groups and versions but no kinds. Takes
 {{- define "kthena.validate.certManager" -}}
 {{- $issuerRef := .Values.global.certManager.issuerRef }}
 {{- if and (not $issuerRef.name) (or $issuerRef.kind $issuerRef.group) }}
-{{- fail "ERROR: global.certManager.issuerRef has a kind or group but no name: set global.certManager.issuerRef.name, or leave all of it empty for issuers of the chart's own" }}
+{{- fail (print "ERROR: global.certManager.issuerRef has a kind or group but no name: set global.certManager.issuerRef.name, "
+    "or leave all of it empty for issuers of the chart's own") }}
 {{- end }}
 {{- if and (has $issuerRef.group (list "" "cert-manager.io")) (not (has $issuerRef.kind (list "" "Issuer" "ClusterIssuer"))) }}
 {{- fail (printf "ERROR: global.certManager.issuerRef.kind is %s: Issuer and ClusterIssuer are the kinds of cert-manager.io" $issuerRef.kind) }}

@@ -2,7 +2,8 @@
 {{- define "kthena.validate.global" -}}
 {{- $global := .Values.global }}
 {{- include "kthena.validate.life" (dict "path" "global.certgen" "name" "validity" "life" $global.certgen.validity "renewBefore" $global.certgen.renewBefore) }}
-{{- include "kthena.validate.life" (dict "path" "global.certManager" "name" "duration" "life" $global.certManager.duration "renewBefore" $global.certManager.renewBefore) }}
+{{- include "kthena.validate.life" (dict "path" "global.certManager" "name" "duration" "life" $global.certManager.duration
+    "renewBefore" $global.certManager.renewBefore) }}
 {{- range $name := list "settle" "retireAfter" "warnWithin" }}
 {{- include "kthena.validate.duration" (dict "path" "global.certgen.controller" "name" $name "duration" (get $global.certgen.controller $name)) }}
 {{- end }}
@@ -34,7 +35,8 @@
 {{- fail (printf "ERROR: %s.%s is %s: a certificate lives 1h or longer" .path .name .life) }}
 {{- end }}
 {{- if ge (include "kthena.seconds" .renewBefore | int64) $life }}
-{{- fail (printf "ERROR: %[1]s.renewBefore is %[2]s and %[1]s.%[3]s %[4]s: renew when less is left than the whole life, or set 0s for a third of it" .path .renewBefore .name .life) }}
+{{- fail (printf "ERROR: %[1]s.renewBefore is %[2]s and %[1]s.%[3]s %[4]s: renew when less is left than the whole life, or set 0s for a third of it"
+    .path .renewBefore .name .life) }}
 {{- end }}
 {{- end }}
 
@@ -62,7 +64,8 @@ Stops the render at a key that is nearly one of the chart's own and so may be me
 and Fleet keep values of theirs in the same place. Takes: global.
 */}}
 {{- define "kthena.validate.globalKeys" -}}
-{{- $own := list "admissionPolicies" "certManagementMode" "certManager" "certgen" "clusterDomain" "commonAnnotations" "commonLabels" "extraObjects" "helmTest" }}
+{{- $own := list "admissionPolicies" "certManagementMode" "certManager" "certgen" "clusterDomain" "commonAnnotations" "commonLabels"
+    "extraObjects" "helmTest" }}
 {{- $own = concat $own (list "imagePullSecrets" "imageRegistry" "openshift" "rbac" "requireCRDs" "webhook") }}
 {{- $spellings := dict }}
 {{- range $key := keys . | sortAlpha }}

@@ -3,7 +3,8 @@
 apiVersion: v1
 kind: Service
 metadata:
-  {{- include "kthena.metadata" (merge (dict "object" (include "kthena.webhook.service" .ctx) "annotations" .values.webhook.serviceAnnotations) .) | nindent 2 }}
+  {{- include "kthena.metadata" (merge (dict "object" (include "kthena.webhook.service" .ctx)
+      "annotations" .values.webhook.serviceAnnotations) .) | nindent 2 }}
 spec:
   selector:
     {{- include "kthena.selectorLabels" . | nindent 4 }}

@@ -9,7 +9,8 @@
       operations: [CREATE, UPDATE]
       scope: Namespaced
 - name: mutate-autoscalingpolicy.workload.serving.volcano.sh
-  {{- include "kthena.webhook.settings" (merge (dict "path" "/mutate/autoscalingpolicy" "reinvocationPolicy" .values.webhook.reinvocationPolicy) .) | nindent 2 }}
+  {{- include "kthena.webhook.settings" (merge (dict "path" "/mutate/autoscalingpolicy"
+      "reinvocationPolicy" .values.webhook.reinvocationPolicy) .) | nindent 2 }}
   rules:
     - apiGroups: [workload.serving.volcano.sh]
       apiVersions: [v1alpha1]
