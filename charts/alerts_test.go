@@ -21,7 +21,9 @@ const alerts = "kthena/files/alerts.yaml"
 func promtool(t *testing.T, args ...string) error {
 	t.Helper()
 	const program = "github.com/prometheus/prometheus/cmd/promtool"
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "-modfile=../hack/promtool/go.mod", "-tags=remove_all_sd", program}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{
+		"run", "-modfile=../hack/promtool/go.mod", "-tags=remove_all_sd", program,
+	}, args...)...)
 	output, err := cmd.CombinedOutput()
 	t.Logf("%s", output)
 	return err
@@ -51,7 +53,9 @@ func TestTheAlertsFireWhenTheyShould(t *testing.T) {
 func TestThePrometheusRuleHoldsTheAlerts(t *testing.T) {
 	var want map[string]any
 	require.NoError(t, yaml.Unmarshal(read(t, ".", alerts), &want))
-	got := spec(t, render(t, "{global: {certgen: {controller: {metrics: {prometheusRule: {enabled: true}}}}}}"), "PrometheusRule", "kthena-certgen")
+	got := spec(
+		t, render(t, "{global: {certgen: {controller: {metrics: {prometheusRule: {enabled: true}}}}}}"), "PrometheusRule", "kthena-certgen",
+	)
 	assert.Equal(t, want, got)
 }
 

@@ -120,7 +120,10 @@ func TestCABundlesThatAreTakenAreThoseThatTheAPIServerReads(t *testing.T) {
 		{"a certificate that is cut off", as("CERTIFICATE", der(ca)[:len(der(ca))-8])},
 		{"lines that are missing in the middle", begin + "\n" + lines[1] + "\n" + lines[3] + "\n" + end + "\n"},
 		{"a list of revoked ones", as("X509 CRL", der(ca))},
-		{"PKCS#7 under the name of a certificate", as("CERTIFICATE", slices.Concat([]byte{0x30, 0x82, 0x01, 0x00, 0x06, 0x09}, make([]byte, 254)))},
+		{
+			"PKCS#7 under the name of a certificate",
+			as("CERTIFICATE", slices.Concat([]byte{0x30, 0x82, 0x01, 0x00, 0x06, 0x09}, make([]byte, 254))),
+		},
 		{"a certificate itself, without PEM", string(der(ca))},
 		{"UTF-16", utf16(ca)},
 		{"base64 of base64", base64.StdEncoding.EncodeToString([]byte(ca))},
@@ -133,11 +136,16 @@ func TestCABundlesThatAreTakenAreThoseThatTheAPIServerReads(t *testing.T) {
 		{"a root with name constraints", certificate(t, func(c *x509.Certificate) {
 			c.PermittedDNSDomainsCritical, c.PermittedDNSDomains = true, []string{"example.com"}
 		})},
-		{"a root with a serial number of 20 bytes", certificate(t, func(c *x509.Certificate) { c.SerialNumber = new(big.Int).Lsh(big.NewInt(1), 158) })},
+		{
+			"a root with a serial number of 20 bytes",
+			certificate(t, func(c *x509.Certificate) { c.SerialNumber = new(big.Int).Lsh(big.NewInt(1), 158) }),
+		},
 		{"a root with a long name", certificate(t, func(c *x509.Certificate) { c.Subject.CommonName = strings.Repeat("long ", 500) })},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := helm.Render(umbrella, options(t, "{global: {certManagementMode: manual, webhook: {caBundle: '"+encode([]byte(c.content))+"'}}}"))
+			_, err := helm.Render(
+				umbrella, options(t, "{global: {certManagementMode: manual, webhook: {caBundle: '"+encode([]byte(c.content))+"'}}}"),
+			)
 			if apiServerReads(c.content) {
 				assert.NoError(t, err)
 			} else {
@@ -173,7 +181,10 @@ func TestNotesWarnOfABundleThatTheAPIServerMayNotTrust(t *testing.T) {
 		{"a CA", ca, nil},
 		{"a CA behind a server's certificate", serverCertificate + ca, nil},
 		{"a server's certificate alone", serverCertificate, []string{noCA}},
-		{"a root without basic constraints", certificate(t, func(c *x509.Certificate) { c.BasicConstraintsValid, c.IsCA = false, false }), []string{noCA}},
+		{
+			"a root without basic constraints", certificate(t, func(c *x509.Certificate) { c.BasicConstraintsValid, c.IsCA = false, false }),
+			[]string{noCA},
+		},
 		{"a byte order mark before the first of two", "\ufeff" + ca + ca, []string{passedOver}},
 		{"a byte order mark before the CA, and a server's certificate", "\ufeff" + ca + serverCertificate, []string{passedOver, noCA}},
 	} {

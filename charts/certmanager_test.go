@@ -54,7 +54,9 @@ func TestCertManagerModeMakesAChainForEveryCertificate(t *testing.T) {
 		"privateKey": map[string]any{"algorithm": "ECDSA", "size": int64(256), "rotationPolicy": "Never"},
 		"issuerRef":  map[string]any{"group": "cert-manager.io", "kind": "Issuer", "name": "registry-webhook-issuer"},
 	}, spec(t, objects, "Certificate", "registry-webhook-ca"))
-	assert.Equal(t, map[string]any{"ca": map[string]any{"secretName": "registry-webhook-ca"}}, spec(t, objects, "Issuer", "registry-webhook-ca-issuer"))
+	assert.Equal(
+		t, map[string]any{"ca": map[string]any{"secretName": "registry-webhook-ca"}}, spec(t, objects, "Issuer", "registry-webhook-ca-issuer"),
+	)
 	assert.Equal(t, map[string]any{
 		"secretName":           "registry-webhook-certs",
 		"dnsNames":             []any{"registry-webhook.kthena-system.svc", "registry-webhook.kthena-system.svc.cluster.local"},
@@ -80,7 +82,9 @@ func TestAnIssuerOfTheUsersReplacesTheChain(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			objects := render(t, "{global: {certManagementMode: cert-manager, certManager: {issuerRef: "+c.ref+"}}}")
-			assert.Equal(t, []string{"Certificate/networking-webhook-cert", "Certificate/registry-webhook-cert", "Certificate/workload-webhook-cert"},
+			assert.Equal(t, []string{
+				"Certificate/networking-webhook-cert", "Certificate/registry-webhook-cert", "Certificate/workload-webhook-cert",
+			},
 				certManagerObjects(objects))
 			assert.Equal(t, c.want, spec(t, objects, "Certificate", "workload-webhook-cert")["issuerRef"])
 		})

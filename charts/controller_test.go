@@ -234,7 +234,9 @@ func TestOutsideAutoModeTheControllerMountsTheCertificatesWithoutTheirKeys(t *te
 }
 
 func TestInCertManagerModeTheControllerExpectsTheNamesOfTheCertificate(t *testing.T) {
-	objects := render(t, "{global: {certManagementMode: cert-manager}, networking: {kthenaRouter: {tls: {enabled: true, dnsName: llm.example.com}}}}")
+	objects := render(
+		t, "{global: {certManagementMode: cert-manager}, networking: {kthenaRouter: {tls: {enabled: true, dnsName: llm.example.com}}}}",
+	)
 	cfg, ok := config(t, objects)
 	require.True(t, ok)
 	require.Len(t, cfg.certificates(), 4)
@@ -269,11 +271,15 @@ func TestDeploymentsSayThatThereIsAController(t *testing.T) {
 	}{
 		{"all by default", "{}", []string{"kthena-registry", "kthena-router", "kthena-workload"}},
 		{"none with the controller off", controllerOff, nil},
-		{"only those that serve TLS", "{registry: {controllerManager: {webhook: {enabled: false}}}}", []string{"kthena-router", "kthena-workload"}},
+		{
+			"only those that serve TLS", "{registry: {controllerManager: {webhook: {enabled: false}}}}",
+			[]string{"kthena-router", "kthena-workload"},
+		},
 		{"none where nothing serves TLS", webhooksOff, nil},
 		{
 			"a router that serves TLS and no webhooks",
-			"{registry: {enabled: false}, workload: {enabled: false}, networking: {kthenaRouter: {webhook: {enabled: false}, tls: {enabled: true}}}}",
+			"{registry: {enabled: false}, workload: {enabled: false}, networking: {kthenaRouter: {webhook: {enabled: false}, tls: " +
+				"{enabled: true}}}}",
 			[]string{"kthena-router"},
 		},
 	} {
@@ -316,8 +322,9 @@ func TestWithoutTheControllerOrWithoutTLSNothingOfItIsRendered(t *testing.T) {
 
 func TestTheControllersRights(t *testing.T) {
 	const (
-		mutating     = "admissionregistration.k8s.io mutatingwebhookconfigurations [kthena-registry-mutating-webhook]: "
-		validating   = "admissionregistration.k8s.io validatingwebhookconfigurations [kthena-registry-validating-webhook kthena-workload-validating-webhook kthena-networking-validating-webhook]: "
+		mutating   = "admissionregistration.k8s.io mutatingwebhookconfigurations [kthena-registry-mutating-webhook]: "
+		validating = "admissionregistration.k8s.io validatingwebhookconfigurations [kthena-registry-validating-webhook " +
+			"kthena-workload-validating-webhook kthena-networking-validating-webhook]: "
 		deployments  = "apps deployments [kthena-registry kthena-workload kthena-router]: "
 		slicesRule   = "discovery.k8s.io endpointslices: list watch"
 		createEvents = "core events: create"
@@ -351,7 +358,8 @@ func TestTheControllersRights(t *testing.T) {
 		},
 		{
 			"for a router that serves TLS and no webhooks",
-			"{registry: {enabled: false}, workload: {enabled: false}, networking: {kthenaRouter: {webhook: {enabled: false}, tls: {enabled: true}}}}",
+			"{registry: {enabled: false}, workload: {enabled: false}, networking: {kthenaRouter: {webhook: {enabled: false}, tls: " +
+				"{enabled: true}}}}",
 			nil,
 			[]string{
 				"apps deployments [kthena-router]: get list watch patch", slicesRule, createEvents, "core secrets: create",
@@ -376,9 +384,13 @@ func TestTheControllerServesMetricsUnlessTheyAreOff(t *testing.T) {
 		{"not at all", "{enabled: false}", "--metrics-bind-address=0", []string{"health 8081"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			objects := render(t, "{registry: {controllerManager: {networkPolicy: {enabled: true}}}, global: {certgen: {controller: {metrics: "+c.metrics+"}}}}")
+			objects := render(
+				t, "{registry: {controllerManager: {networkPolicy: {enabled: true}}}, global: {certgen: {controller: {metrics: "+c.metrics+"}}}}",
+			)
 			controller := deployments(objects)["kthena-certgen"].Spec.Template.Spec.Containers[0]
-			assert.Equal(t, []string{"controller", "--config=/etc/kthena-certgen/config.yaml", c.arg, "--health-probe-bind-address=:8081"}, controller.Args)
+			assert.Equal(
+				t, []string{"controller", "--config=/etc/kthena-certgen/config.yaml", c.arg, "--health-probe-bind-address=:8081"}, controller.Args,
+			)
 			assert.Contains(t, controller.VolumeMounts, corev1.VolumeMount{Name: "config", MountPath: "/etc/kthena-certgen", ReadOnly: true})
 			var ports []string
 			for _, p := range controller.Ports {
@@ -450,8 +462,12 @@ func TestMonitorsFindTheControllersMetrics(t *testing.T) {
 		return s[list].([]any)[0].(map[string]any)
 	}
 	// Prometheus would rename the metrics' own label `service` otherwise, and no alert would find it.
-	assert.Equal(t, map[string]any{"port": "metrics", "honorLabels": true, "interval": "15s"}, endpoint("PodMonitor", "podMetricsEndpoints", pod))
-	assert.Equal(t, map[string]any{"port": service.Spec.Ports[0].Name, "honorLabels": true}, endpoint("ServiceMonitor", "endpoints", service.ObjectMeta))
+	assert.Equal(
+		t, map[string]any{"port": "metrics", "honorLabels": true, "interval": "15s"}, endpoint("PodMonitor", "podMetricsEndpoints", pod),
+	)
+	assert.Equal(
+		t, map[string]any{"port": service.Spec.Ports[0].Name, "honorLabels": true}, endpoint("ServiceMonitor", "endpoints", service.ObjectMeta),
+	)
 	for _, o := range objects {
 		if o.GetObjectKind().GroupVersionKind().Kind == "PodMonitor" {
 			assert.Equal(t, "main", o.GetLabels()["prometheus"])

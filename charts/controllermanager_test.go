@@ -43,7 +43,8 @@ func TestEveryControllerIsRunByWhoeverMayLead(t *testing.T) {
 }
 
 func TestWhoeverRunsAControllerHasItsSettings(t *testing.T) {
-	const both = "{registry: {controllerManager: {replicas: 3, autoscalingSyncPeriodSeconds: 7}}, workload: {controllerManager: {replicas: 3}}}"
+	const both = "{registry: {controllerManager: {replicas: 3, autoscalingSyncPeriodSeconds: 7}}, workload: {controllerManager: " +
+		"{replicas: 3}}}"
 	for name, d := range components(render(t, both)) {
 		if name != "kthena-router" {
 			assert.Contains(t, d.Spec.Template.Spec.Containers[0].Args, "--autoscaling-sync-period-seconds=7", name)
@@ -51,7 +52,9 @@ func TestWhoeverRunsAControllerHasItsSettings(t *testing.T) {
 		}
 	}
 	for name, d := range components(render(t, "{}")) {
-		assert.NotContains(t, strings.Join(d.Spec.Template.Spec.Containers[0].Args, " "), "--autoscaling-sync-period-seconds", "v1.0.0 does not know it: %s", name)
+		assert.NotContains(
+			t, strings.Join(d.Spec.Template.Spec.Containers[0].Args, " "), "--autoscaling-sync-period-seconds", "v1.0.0 does not know it: %s", name,
+		)
 	}
 }
 
@@ -79,7 +82,9 @@ func TestAnotherConfigurationReplacesThePodsThatReadIt(t *testing.T) {
 		const three = "{registry: {controllerManager: {replicas: 3, runtimeImage: {tag: %s}}}, workload: {controllerManager: {replicas: 3}}}"
 		one, other := components(render(t, strings.Replace(three, "%s", "v1", 1))), components(render(t, strings.Replace(three, "%s", "v2", 1)))
 		for _, name := range []string{"kthena-registry", "kthena-workload"} {
-			assert.NotEqual(t, one[name].Spec.Template.Annotations["checksum/config"], other[name].Spec.Template.Annotations["checksum/config"], name)
+			assert.NotEqual(
+				t, one[name].Spec.Template.Annotations["checksum/config"], other[name].Spec.Template.Annotations["checksum/config"], name,
+			)
 		}
 	})
 }

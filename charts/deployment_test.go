@@ -35,7 +35,8 @@ func TestArgumentsOfCertgen(t *testing.T) {
 			}
 			want = append(want, c.configurations...)
 			want = append(want,
-				"--await-annotation=certgen.kthena.volcano.sh/webhooks="+deployments(objects)[deployment].Spec.Template.Annotations["checksum/webhooks"],
+				"--await-annotation=certgen.kthena.volcano.sh/webhooks="+
+					deployments(objects)[deployment].Spec.Template.Annotations["checksum/webhooks"],
 				"--webhook-patience=15s",
 				"--output-dir=/certs",
 				"--validity=87600h",
@@ -129,7 +130,10 @@ func TestEveryObjectCarriesTheLabels(t *testing.T) {
 				assert.Equal(t, "kthena", labels["app.kubernetes.io/name"], identity(o))
 				assert.Equal(t, c.options.Release, labels["app.kubernetes.io/instance"], identity(o))
 				assert.Equal(t, "v1.0.0", labels["app.kubernetes.io/version"], identity(o))
-				assert.Contains(t, []string{"kthena", "kthena-registry", "kthena-workload", "kthena-router", "kthena-verify", "kthena-certgen"}, labels["app.kubernetes.io/component"], identity(o))
+				assert.Contains(
+					t, []string{"kthena", "kthena-registry", "kthena-workload", "kthena-router", "kthena-verify", "kthena-certgen"},
+					labels["app.kubernetes.io/component"], identity(o),
+				)
 				assert.Equal(t, "kthena", labels["app.kubernetes.io/part-of"], identity(o))
 				assert.Equal(t, "Helm", labels["app.kubernetes.io/managed-by"], identity(o))
 				assert.Regexp(t, `^(kthena|registry|workload|networking)-0\.1\.0$`, labels["helm.sh/chart"], identity(o))
@@ -140,7 +144,9 @@ func TestEveryObjectCarriesTheLabels(t *testing.T) {
 
 // A Deployment's selector cannot be changed, so nothing that changes may be in it.
 func TestSelectorsAreStable(t *testing.T) {
-	for _, values := range []string{"{}", `{workload: {controllerManager: {replicas: 3, podLabels: {app.kubernetes.io/component: other, a: b}}}}`} {
+	for _, values := range []string{
+		"{}", `{workload: {controllerManager: {replicas: 3, podLabels: {app.kubernetes.io/component: other, a: b}}}}`,
+	} {
 		d := deployments(render(t, values))["kthena-workload"]
 		want := map[string]string{
 			"app.kubernetes.io/name":      "kthena",
@@ -158,7 +164,9 @@ func TestOnRequestThereIsADisruptionBudgetAndANetworkPolicy(t *testing.T) {
 	assert.Empty(t, all[*networkingv1.NetworkPolicy](byDefault))
 
 	const on = "{podDisruptionBudget: {enabled: true}, networkPolicy: {enabled: true}}"
-	objects := render(t, fmt.Sprintf("{registry: {controllerManager: %[1]s}, workload: {controllerManager: %[1]s}, networking: {kthenaRouter: %[1]s}}", on))
+	objects := render(
+		t, fmt.Sprintf("{registry: {controllerManager: %[1]s}, workload: {controllerManager: %[1]s}, networking: {kthenaRouter: %[1]s}}", on),
+	)
 	for name, ports := range map[string][]string{
 		"kthena-registry": {"webhook"}, "kthena-workload": {"webhook"}, "kthena-router": {"http", "webhook"},
 	} {

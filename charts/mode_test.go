@@ -76,7 +76,8 @@ func usesCertgen(objects []object) bool {
 			return true
 		}
 		for _, v := range d.Spec.Template.Spec.Volumes {
-			if v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory || v.Secret != nil && strings.HasSuffix(v.Secret.SecretName, "-auto") {
+			if v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory || v.Secret != nil &&
+				strings.HasSuffix(v.Secret.SecretName, "-auto") {
 				return true
 			}
 		}
@@ -192,17 +193,21 @@ func TestAnInjectorTakesThePlaceOfTheCABundle(t *testing.T) {
 		assert.Empty(t, e.webhook.ClientConfig.CABundle, "%s: each upgrade would take away what was injected", e.webhook.Name)
 		service := named[*corev1.Service](t, objects, e.webhook.ClientConfig.Service.Name)
 		secret := service.Annotations["service.beta.openshift.io/serving-cert-secret-name"]
-		mounted := slices.ContainsFunc(selected(t, objects, service).Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == secret })
+		mounted := slices.ContainsFunc(
+			selected(t, objects, service).Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == secret },
+		)
 		assert.True(t, mounted, "%s is what the pods of %s mount", secret, service.Name)
 	}
 	for name, c := range map[string]struct{ values, want string }{
 		"in another mode": {"{global: {webhook: {injectorAnnotations: {a: b}}}}",
 			"ERROR: global.webhook.injectorAnnotations is for manual mode alone: remove it, or set global.certManagementMode to manual"},
 		"beside a CA bundle": {"{global: {certManagementMode: manual, webhook: {injectorAnnotations: {a: b}, caBundle: " + caBundle(t) + "}}}",
-			"ERROR: global.webhook.injectorAnnotations and a caBundle are both set: leave one of them empty, since each would replace the other's CA"},
+			"ERROR: global.webhook.injectorAnnotations and a caBundle are both set: leave one of them empty, since each would replace the " +
+				"other's CA"},
 		"beside a CA bundle of a component's own": {"{global: {certManagementMode: manual, webhook: {injectorAnnotations: {a: b}}}, " +
 			"workload: {controllerManager: {webhook: {caBundle: " + caBundle(t) + "}}}}",
-			"ERROR: global.webhook.injectorAnnotations and a caBundle are both set: leave one of them empty, since each would replace the other's CA"},
+			"ERROR: global.webhook.injectorAnnotations and a caBundle are both set: leave one of them empty, since each would replace the " +
+				"other's CA"},
 	} {
 		_, err := helm.Render(umbrella, options(t, c.values))
 		assert.Equal(t, c.want, refusal(err), name)

@@ -53,23 +53,44 @@ func TestValuesOfKthenasOwnChartThatMoveSayWhereTo(t *testing.T) {
 	const manager, router = "{workload: {controllerManager: ", "{networking: {kthenaRouter: "
 	for _, c := range []struct{ key, values, want string }{
 		{"workload.controllerManager.resource", manager + "{resource: {limits: {cpu: 1}}}}}", "use workload.controllerManager.resources"},
-		{"workload.controllerManager.image.args", manager + "{image: {args: [--v=4]}}}}", "use workload.controllerManager.extraArgs, or logVerbosity for --v"},
-		{"workload.controllerManager.controllers", manager + "{controllers: modelserving}}}", "registry.enabled and workload.enabled say which controllers run"},
+		{
+			"workload.controllerManager.image.args", manager + "{image: {args: [--v=4]}}}}",
+			"use workload.controllerManager.extraArgs, or logVerbosity for --v",
+		},
+		{
+			"workload.controllerManager.controllers", manager + "{controllers: modelserving}}}",
+			"registry.enabled and workload.enabled say which controllers run",
+		},
 		{"workload.controllerManager.downloader", manager + "{downloader: {accessKey: a}}}}",
 			"the Secret downloader-secrets is yours, since a release record would hold its keys; docs/moving-from-kthena.md says how it is kept"},
-		{"workload.controllerManager.downloaderImage", manager + "{downloaderImage: {tag: v1}}}}", "use registry.controllerManager.downloaderImage"},
+		{
+			"workload.controllerManager.downloaderImage", manager + "{downloaderImage: {tag: v1}}}}",
+			"use registry.controllerManager.downloaderImage",
+		},
 		{"workload.controllerManager.runtimeImage", manager + "{runtimeImage: {tag: v1}}}}", "use registry.controllerManager.runtimeImage"},
 		{"workload.controllerManager.webhook.tls.certSecretName", manager + "{webhook: {tls: {certSecretName: a}}}}}",
 			"use workload.controllerManager.webhook.tls.secretName"},
 		{"workload.controllerManager.webhook.tls.serviceName", manager + "{webhook: {tls: {serviceName: a}}}}}",
 			"the Service is workload-webhook, remove the value"},
 		{"networking.kthenaRouter.resource", router + "{resource: {limits: {cpu: 1}}}}}", "use networking.kthenaRouter.resources"},
-		{"networking.kthenaRouter.webhook.servicePort", router + "{webhook: {servicePort: 444}}}}", "the port of the Service is 443, remove the value"},
-		{"networking.kthenaRouter.webhook.tls.certFile", router + "{webhook: {tls: {certFile: a}}}}}", "the chart mounts the file, remove the value"},
-		{"networking.kthenaRouter.webhook.tls.keyFile", router + "{webhook: {tls: {keyFile: a}}}}}", "the chart mounts the file, remove the value"},
+		{
+			"networking.kthenaRouter.webhook.servicePort", router + "{webhook: {servicePort: 444}}}}",
+			"the port of the Service is 443, remove the value",
+		},
+		{
+			"networking.kthenaRouter.webhook.tls.certFile", router + "{webhook: {tls: {certFile: a}}}}}",
+			"the chart mounts the file, remove the value",
+		},
+		{
+			"networking.kthenaRouter.webhook.tls.keyFile", router + "{webhook: {tls: {keyFile: a}}}}}",
+			"the chart mounts the file, remove the value",
+		},
 		{"networking.kthenaRouter.webhook.tls.serviceName", router + "{webhook: {tls: {serviceName: a}}}}}",
 			"the Service is networking-webhook, remove the value"},
-		{"networking.webhook", "{networking: {webhook: {enabled: true}}}", "it did nothing; the router's webhook is networking.kthenaRouter.webhook"},
+		{
+			"networking.webhook", "{networking: {webhook: {enabled: true}}}",
+			"it did nothing; the router's webhook is networking.kthenaRouter.webhook",
+		},
 	} {
 		t.Run(c.key, func(t *testing.T) {
 			_, err := helm.Render(umbrella, options(t, c.values))

@@ -18,8 +18,10 @@ func TestNamesThatYAMLTakesForNumbersStayNames(t *testing.T) {
 					bundle = caBundle(t)
 				}
 				o := options(t, `{global: {certManagementMode: `+mode+`, webhook: {caBundle: "`+bundle+`"}, commonLabels: {a: "`+name+`"}},
-					registry: {controllerManager: {priorityClassName: "`+name+`", serviceAccount: {name: "`+name+`"}, webhook: {tls: {secretName: "`+name+`"}}}},
-					networking: {kthenaRouter: {tls: {enabled: true, secretName: "`+name+`7"}, ingress: {enabled: true, className: "`+name+`", hosts: [a]}, serviceMonitor: {enabled: true}}}}`)
+					registry: {controllerManager: {priorityClassName: "`+name+`", serviceAccount: {name: "`+name+`"}, webhook: {tls: {secretName: "`+name+
+					`"}}}},
+					networking: {kthenaRouter: {tls: {enabled: true, secretName: "`+name+`7"}, ingress: {enabled: true, className: "`+name+
+					`", hosts: [a]}, serviceMonitor: {enabled: true}}}}`)
 				o.Release, o.Namespace = name, name
 				rendered, err := helm.Render(umbrella, o)
 				require.NoError(t, err)
@@ -39,7 +41,8 @@ func TestMapsAndListsWithOnlyCommentsBelowThemAreEmpty(t *testing.T) {
 		webhook: {annotations: null, namespaceSelector: null, objectSelector: null, matchConditions: null}}`
 	objects := render(t, perComponent(nulls))
 	assert.Equal(t, identities(render(t, "{}")), identities(objects))
-	global := render(t, "{global: {commonLabels: null, commonAnnotations: null, extraObjects: null, imagePullSecrets: null, certgen: {extraEnv: null}}, "+
+	global := render(t, "{global: {commonLabels: null, commonAnnotations: null, extraObjects: null, imagePullSecrets: null, certgen: "+
+		"{extraEnv: null}}, "+
 		"networking: {kthenaRouter: {service: {annotations: null, spec: null}}}}")
 	assert.Equal(t, render(t, "{}"), global)
 }

@@ -62,7 +62,10 @@ func TestNotesSayWhatWasInstalledAndHowToVerifyIt(t *testing.T) {
 }
 
 func TestNotesNameOnlyWhatIsInstalled(t *testing.T) {
-	got := notes(t, "{registry: {enabled: false}, workload: {controllerManager: {webhook: {enabled: false}}}, networking: {kthenaRouter: {enabled: false}}}")
+	got := notes(
+		t,
+		"{registry: {enabled: false}, workload: {controllerManager: {webhook: {enabled: false}}}, networking: {kthenaRouter: {enabled: false}}}",
+	)
 	assert.NotContains(t, got, "kthena-registry")
 	assert.Contains(t, got, "- kthena-workload does NOT check ModelServing objects before they are stored\n")
 	assert.NotContains(t, got, "kthena-router")
@@ -104,7 +107,9 @@ func TestAClusterWithoutTheCRDsIsRefusedOrWarnedOf(t *testing.T) {
 				assert.NotContains(t, notes(t, "{}", c.apiVersions...), unknown)
 				return
 			}
-			assert.Equal(t, "ERROR: "+unknown+c.missing+": install Kthena's CRDs first ("+command+"), or set global.requireCRDs to false", refusal(err))
+			assert.Equal(
+				t, "ERROR: "+unknown+c.missing+": install Kthena's CRDs first ("+command+"), or set global.requireCRDs to false", refusal(err),
+			)
 			assert.Contains(t, notes(t, later, c.apiVersions...), "WARNING: "+unknown+c.missing+".\n")
 			assert.Contains(t, notes(t, later, c.apiVersions...), "\n  "+command+"\n")
 		})

@@ -21,15 +21,21 @@ import (
 
 // What is generated offline has the chart's names: those that auto mode asks for, and those that manual mode mounts.
 func TestWhatIsGeneratedOfflineIsWhatTheChartMounts(t *testing.T) {
-	const routerTLS = "{global: {clusterDomain: k8s.example.com}, networking: {kthenaRouter: {tls: {enabled: true, dnsName: models.example.com}}}}"
-	everything := offline.Site{Namespace: namespace, Subcharts: offline.Subcharts, ClusterDomain: "k8s.example.com", RouterDNSName: "models.example.com"}
+	const routerTLS = "{global: {clusterDomain: k8s.example.com}, networking: {kthenaRouter: {tls: {enabled: true, dnsName: " +
+		"models.example.com}}}}"
+	everything := offline.Site{
+		Namespace: namespace, Subcharts: offline.Subcharts, ClusterDomain: "k8s.example.com", RouterDNSName: "models.example.com",
+	}
 	for name, tc := range map[string]struct {
 		site offline.Site
 		auto string // the values that say the same in auto mode
 	}{
 		"for everything":             {everything, routerTLS},
 		"without TLS for the router": {offline.Site{Namespace: namespace, Subcharts: offline.Subcharts, ClusterDomain: "cluster.local"}, "{}"},
-		"for one subchart":           {offline.Site{Namespace: namespace, Subcharts: []string{"workload"}, ClusterDomain: "cluster.local"}, "{registry: {enabled: false}, networking: {enabled: false}}"},
+		"for one subchart": {
+			offline.Site{Namespace: namespace, Subcharts: []string{"workload"}, ClusterDomain: "cluster.local"},
+			"{registry: {enabled: false}, networking: {enabled: false}}",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := gen.Spec{Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}

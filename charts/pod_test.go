@@ -13,7 +13,9 @@ import (
 
 // perComponent are values that are set for every component.
 func perComponent(values string) string {
-	return fmt.Sprintf("{registry: {controllerManager: %[1]s}, workload: {controllerManager: %[1]s}, networking: {kthenaRouter: %[1]s}}", values)
+	return fmt.Sprintf(
+		"{registry: {controllerManager: %[1]s}, workload: {controllerManager: %[1]s}, networking: {kthenaRouter: %[1]s}}", values,
+	)
 }
 
 func TestAPodServesOnAfterItIsToEnd(t *testing.T) {
@@ -75,7 +77,9 @@ func TestAnAutoscalerSetsTheNumberOfPods(t *testing.T) {
 	for name, d := range components(objects) {
 		assert.Nil(t, d.Spec.Replicas, name)
 		scaler := named[*autoscalingv2.HorizontalPodAutoscaler](t, objects, name)
-		assert.Equal(t, autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: name}, scaler.Spec.ScaleTargetRef)
+		assert.Equal(
+			t, autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: name}, scaler.Spec.ScaleTargetRef,
+		)
 		assert.EqualValues(t, 2, *scaler.Spec.MinReplicas)
 		assert.EqualValues(t, 5, scaler.Spec.MaxReplicas)
 		assert.Equal(t, corev1.ResourceCPU, scaler.Spec.Metrics[0].Resource.Name)
@@ -88,7 +92,9 @@ func TestAnAutoscalerSetsTheNumberOfPods(t *testing.T) {
 }
 
 func TestADisruptionBudgetMaySayHowManyStay(t *testing.T) {
-	for _, b := range all[*policyv1.PodDisruptionBudget](render(t, perComponent("{podDisruptionBudget: {enabled: true, minAvailable: 50%}}"))) {
+	for _, b := range all[*policyv1.PodDisruptionBudget](
+		render(t, perComponent("{podDisruptionBudget: {enabled: true, minAvailable: 50%}}")),
+	) {
 		assert.Equal(t, "50%", b.Spec.MinAvailable.StrVal, b.Name)
 		assert.Nil(t, b.Spec.MaxUnavailable, b.Name)
 	}
@@ -107,7 +113,9 @@ func TestWhatIsGivenForPodsReachesThem(t *testing.T) {
 			assert.Contains(t, server.Env, corev1.EnvVar{Name: "A", Value: "b"}, name)
 			assert.Equal(t, "s", server.EnvFrom[0].SecretRef.Name, name)
 			assert.Contains(t, server.VolumeMounts, corev1.VolumeMount{Name: "v", MountPath: "/v"}, name)
-			assert.Contains(t, pod.Volumes, corev1.Volume{Name: "v", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}, name)
+			assert.Contains(
+				t, pod.Volumes, corev1.Volume{Name: "v", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}, name,
+			)
 			assert.Equal(t, "b", d.Annotations["a"], name)
 			assert.Equal(t, "other", pod.ServiceAccountName, name)
 			assert.True(t, pod.HostNetwork, name)

@@ -62,7 +62,8 @@ var (
 
 func TestRightsAreTheLeast(t *testing.T) {
 	const (
-		three = `{registry: {controllerManager: {replicas: 3}}, workload: {controllerManager: {replicas: 3}}, networking: {kthenaRouter: {replicas: 3}}}`
+		three = `{registry: {controllerManager: {replicas: 3}}, workload: {controllerManager: {replicas: 3}}, networking: {kthenaRouter: ` +
+			`{replicas: 3}}}`
 
 		certManager = "{global: {certManagementMode: cert-manager}, networking: {kthenaRouter: {tls: {enabled: true}}}}"
 
@@ -126,7 +127,8 @@ func TestRightsAreTheLeast(t *testing.T) {
 			certgenSecretRules("networking-webhook-certs-auto kthena-router-tls-auto"),
 		},
 		{
-			"router with TLS and without webhooks", "{networking: {kthenaRouter: {tls: {enabled: true}, webhook: {enabled: false}}}}", "kthena-router",
+			"router with TLS and without webhooks", "{networking: {kthenaRouter: {tls: {enabled: true}, webhook: {enabled: false}}}}",
+			"kthena-router",
 			routerRules, certgenSecretRules("kthena-router-tls-auto"),
 		},
 		{"registry in cert-manager mode", certManager, "kthena-registry", controllerManagerRules, []string{readConfigMap}},
@@ -169,17 +171,23 @@ func TestRightsAreTheLeast(t *testing.T) {
 		},
 		{
 			"helm test by default", "{}", "kthena-verify", []string{listWebhooks},
-			slices.Concat(verifyRules("registry-webhook workload-webhook networking-webhook", "kthena-router kthena-registry kthena-workload kthena-certgen",
-				"registry-webhook-certs-auto workload-webhook-certs-auto networking-webhook-certs-auto"), createRegistry, createWorkload, createNetworking),
+			slices.Concat(verifyRules("registry-webhook workload-webhook networking-webhook", "kthena-router kthena-registry kthena-workload "+
+				"kthena-certgen",
+				"registry-webhook-certs-auto workload-webhook-certs-auto networking-webhook-certs-auto"), createRegistry, createWorkload,
+				createNetworking),
 		},
 		{
 			"helm test in cert-manager mode with TLS at the router", certManager, "kthena-verify", []string{listWebhooks},
-			slices.Concat(verifyRules("registry-webhook workload-webhook networking-webhook kthena-router", "kthena-router kthena-registry kthena-workload kthena-certgen",
-				"registry-webhook-certs workload-webhook-certs networking-webhook-certs kthena-router-tls"), createRegistry, createWorkload, createNetworking),
+			slices.Concat(verifyRules("registry-webhook workload-webhook networking-webhook "+
+				"kthena-router", "kthena-router kthena-registry kthena-workload kthena-certgen",
+				"registry-webhook-certs workload-webhook-certs networking-webhook-certs kthena-router-tls"), createRegistry, createWorkload,
+				createNetworking),
 		},
 		{
 			"helm test of one subchart", "{registry: {enabled: false}, networking: {enabled: false}}", "kthena-verify", []string{listWebhooks},
-			slices.Concat(verifyRules("workload-webhook", "kthena-router kthena-workload kthena-certgen", "workload-webhook-certs-auto"), createWorkload),
+			slices.Concat(
+				verifyRules("workload-webhook", "kthena-router kthena-workload kthena-certgen", "workload-webhook-certs-auto"), createWorkload,
+			),
 		},
 		{"helm test where nothing serves TLS", webhooksOff, "kthena-verify", nil, nil},
 	} {

@@ -30,7 +30,8 @@ func TestRefusedValues(t *testing.T) {
 			"kthena:\n- at '/global/imagePullSecrets/0': missing property 'name'",
 		},
 		{"a registry with a scheme", "{global: {imageRegistry: 'https://registry.example.com'}}",
-			"kthena:\n- at '/global/imageRegistry': 'https://registry.example.com' does not match pattern '^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]+)?(/[a-z0-9._/-]*[a-z0-9])?)?$'",
+			"kthena:\n- at '/global/imageRegistry': 'https://registry.example.com' does not match pattern " +
+				"'^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]+)?(/[a-z0-9._/-]*[a-z0-9])?)?$'",
 		},
 		{"a cluster domain that is none", "{global: {clusterDomain: .local}}",
 			"kthena:\n- at '/global/clusterDomain': '.local' does not match pattern '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'",
@@ -90,7 +91,8 @@ func TestRefusedValues(t *testing.T) {
 			"kthena:\n- at '/global/certgen/controller': additional properties 'replicas' not allowed",
 		},
 		{"an interval that Prometheus does not know", "{global: {certgen: {controller: {metrics: {podMonitor: {interval: often}}}}}}",
-			"kthena:\n- at '/global/certgen/controller/metrics/podMonitor/interval': 'often' does not match pattern '^(0|([0-9]+(y|w|d|h|m|s|ms))+)?$'",
+			"kthena:\n- at '/global/certgen/controller/metrics/podMonitor/interval': 'often' does not match pattern " +
+				"'^(0|([0-9]+(y|w|d|h|m|s|ms))+)?$'",
 		},
 		{"no mode", "{global: {certManagementMode: null}}",
 			"kthena:\n- at '/global': missing property 'certManagementMode'",
@@ -126,7 +128,8 @@ func TestRefusedValues(t *testing.T) {
 
 func TestRefusedCombinations(t *testing.T) {
 	const hint = ": set it to the output of: base64 -w0 ca.crt"
-	const unread = " holds no certificate that the API server would read, such as when its BEGIN line is indented or has a byte order mark before it"
+	const unread = " holds no certificate that the API server would read, such as when its BEGIN line is indented or has a byte order mark " +
+		"before it"
 	bundle := caBundle(t)
 	ca := decodeText(t, bundle)
 	manualWith := func(content string) string {
@@ -144,7 +147,10 @@ func TestRefusedCombinations(t *testing.T) {
 			"ERROR: global.webhook.caBundle" + unread + hint},
 		{"a CA bundle with a byte order mark", manualWith("\ufeff" + ca), "ERROR: global.webhook.caBundle" + unread + hint},
 		{"a CA bundle that is indented", manualWith("  " + ca), "ERROR: global.webhook.caBundle" + unread + hint},
-		{"a CA bundle of another kind of block", manualWith(strings.ReplaceAll(ca, " CERT", " TRUSTED CERT")), "ERROR: global.webhook.caBundle" + unread + hint},
+		{
+			"a CA bundle of another kind of block", manualWith(strings.ReplaceAll(ca, " CERT", " TRUSTED CERT")),
+			"ERROR: global.webhook.caBundle" + unread + hint,
+		},
 		{"a CA bundle with a private key", manualWith(ca + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
 			"ERROR: global.webhook.caBundle holds a private key, which must stay secret: put in the CA certificate alone and replace the key"},
 		{"a CA bundle with a certificate that is none", manualWith("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
@@ -158,13 +164,18 @@ func TestRefusedCombinations(t *testing.T) {
 		{"a component's CA bundle in auto mode", "{networking: {kthenaRouter: {webhook: {caBundle: LS0t}}}}",
 			"ERROR: networking.kthenaRouter.webhook.caBundle is for manual mode alone: remove it, or set global.certManagementMode to manual"},
 		{"an issuer with a kind but no name", "{global: {certManagementMode: cert-manager, certManager: {issuerRef: {kind: ClusterIssuer}}}}",
-			"ERROR: global.certManager.issuerRef has a kind or group but no name: set global.certManager.issuerRef.name, or leave all of it empty for issuers of the chart's own"},
+			"ERROR: global.certManager.issuerRef has a kind or group but no name: set global.certManager.issuerRef.name, or leave all of it " +
+				"empty for issuers of the chart's own"},
 		{"one Secret for two webhooks", "{registry: {controllerManager: {webhook: {tls: {secretName: workload-webhook-certs}}}}}",
-			"ERROR: registry.controllerManager.webhook.tls.secretName and workload.controllerManager.webhook.tls.secretName are both workload-webhook-certs: give each certificate a Secret of its own"},
-		{"one Secret for the router and its webhook", "{networking: {kthenaRouter: {tls: {enabled: true, secretName: networking-webhook-certs}}}}",
-			"ERROR: networking.kthenaRouter.webhook.tls.secretName and networking.kthenaRouter.tls.secretName are both networking-webhook-certs: give each certificate a Secret of its own"},
+			"ERROR: registry.controllerManager.webhook.tls.secretName and workload.controllerManager.webhook.tls.secretName are both " +
+				"workload-webhook-certs: give each certificate a Secret of its own"},
+		{"one Secret for the router and its webhook", "{networking: {kthenaRouter: {tls: {enabled: true, secretName: " +
+			"networking-webhook-certs}}}}",
+			"ERROR: networking.kthenaRouter.webhook.tls.secretName and networking.kthenaRouter.tls.secretName are both networking-webhook-certs: " +
+				"give each certificate a Secret of its own"},
 		{"the Inference Extension without the Gateway API", "{networking: {kthenaRouter: {gatewayAPI: {inferenceExtension: true}}}}",
-			"ERROR: networking.kthenaRouter.gatewayAPI.inferenceExtension needs the Gateway API: set networking.kthenaRouter.gatewayAPI.enabled to true"},
+			"ERROR: networking.kthenaRouter.gatewayAPI.inferenceExtension needs the Gateway API: set " +
+				"networking.kthenaRouter.gatewayAPI.enabled to true"},
 		{"metrics on the port of the probes", "{global: {certgen: {controller: {metrics: {port: 8081}}}}}",
 			"ERROR: global.certgen.controller.metrics.port is 8081, the port of the probes: choose another one"},
 		{"a monitor of metrics that are off", "{global: {certgen: {controller: {metrics: {enabled: false, podMonitor: {enabled: true}}}}}}",
@@ -178,35 +189,47 @@ func TestRefusedCombinations(t *testing.T) {
 		{"no time for a pod's start", "{global: {certgen: {timeout: 0s}}}",
 			"ERROR: global.certgen.timeout is less than 1s: give a pod's start the time to make a certificate, such as 2m"},
 		{"a certificate that is always renewed", "{global: {certgen: {validity: 2h, renewBefore: 1h60m}}}",
-			"ERROR: global.certgen.renewBefore is 1h60m and global.certgen.validity 2h: renew when less is left than the whole life, or set 0s for a third of it"},
+			"ERROR: global.certgen.renewBefore is 1h60m and global.certgen.validity 2h: renew when less is left than the whole life, or set 0s " +
+				"for a third of it"},
 		{"a certificate of cert-manager's that is always renewed", "{global: {certManager: {duration: 720h, renewBefore: 2920h}}}",
-			"ERROR: global.certManager.renewBefore is 2920h and global.certManager.duration 720h: renew when less is left than the whole life, or set 0s for a third of it"},
+			"ERROR: global.certManager.renewBefore is 2920h and global.certManager.duration 720h: renew when less is left than the whole life, " +
+				"or set 0s for a third of it"},
 		{"RSA of 256 bits", "{global: {certgen: {privateKey: {algorithm: RSA, size: 256}}}}",
 			"ERROR: global.certgen.privateKey.size is 256 and the algorithm RSA: use 2048, 3072, 4096, 0 for the default"},
 		{"Ed25519 of 256 bits, by cert-manager", "{global: {certManager: {privateKey: {algorithm: Ed25519, size: 256}}}}",
 			"ERROR: global.certManager.privateKey.size is 256 and the algorithm Ed25519: use 0 for the default"},
-		{"a kind of issuer that cert-manager has not", "{global: {certManagementMode: cert-manager, certManager: {issuerRef: {name: mine, kind: clusterissuer}}}}",
+		{"a kind of issuer that cert-manager has not", "{global: {certManagementMode: cert-manager, certManager: {issuerRef: {name: mine, " +
+			"kind: clusterissuer}}}}",
 			"ERROR: global.certManager.issuerRef.kind is clusterissuer: Issuer and ClusterIssuer are the kinds of cert-manager.io"},
 		{"a window that the program refuses", "{networking: {kthenaRouter: {fairness: {windowSize: 2h}}}}",
 			"ERROR: networking.kthenaRouter.fairness.windowSize is 2h: 1m to 1h is allowed"},
 		{"two servers of the router on one port", "{networking: {kthenaRouter: {port: 8443}}}",
-			"ERROR: networking.kthenaRouter.port and networking.kthenaRouter.webhook.port are both 8443: give each server of the pod a port of its own"},
+			"ERROR: networking.kthenaRouter.port and networking.kthenaRouter.webhook.port are both 8443: give each server of the pod a port " +
+				"of its own"},
 		{"the metrics on the debug server's port", "{networking: {kthenaRouter: {metrics: {port: 15000}}}}",
-			"ERROR: networking.kthenaRouter.metrics.port and networking.kthenaRouter.debugPort are both 15000: give each server of the pod a port of its own"},
+			"ERROR: networking.kthenaRouter.metrics.port and networking.kthenaRouter.debugPort are both 15000: give each server of the pod a " +
+				"port of its own"},
 		{"two servers of the controller-manager on one port", "{workload: {controllerManager: {debugPort: 8443}}}",
-			"ERROR: workload.controllerManager.webhook.port and workload.controllerManager.debugPort are both 8443: give each server of the pod a port of its own"},
+			"ERROR: workload.controllerManager.webhook.port and workload.controllerManager.debugPort are both 8443: give each server of the pod " +
+				"a port of its own"},
 		{"a field of the pod that is a value", "{workload: {controllerManager: {podSpec: {nodeSelector: {a: b}}}}}",
-			"ERROR: workload.controllerManager.podSpec.nodeSelector is set by the chart: use workload.controllerManager.nodeSelector; podSpec takes other fields of a pod's spec, such as hostNetwork and dnsPolicy"},
+			"ERROR: workload.controllerManager.podSpec.nodeSelector is set by the chart: use workload.controllerManager.nodeSelector; podSpec " +
+				"takes other fields of a pod's spec, such as hostNetwork and dnsPolicy"},
 		{"a field of the Service that the chart sets", "{networking: {kthenaRouter: {service: {spec: {ports: []}}}}}",
-			"ERROR: networking.kthenaRouter.service.spec.ports is set by the chart: spec takes nodePort and other fields of a Service's spec, such as loadBalancerClass"},
+			"ERROR: networking.kthenaRouter.service.spec.ports is set by the chart: spec takes nodePort and other fields of a Service's spec, " +
+				"such as loadBalancerClass"},
 		{"an account of nobody's", "{registry: {controllerManager: {serviceAccount: {create: false}}}}",
-			"ERROR: registry.controllerManager.serviceAccount.create is false: set registry.controllerManager.serviceAccount.name to the account that is there, which gets the component's rights"},
+			"ERROR: registry.controllerManager.serviceAccount.create is false: set registry.controllerManager.serviceAccount.name to the account " +
+				"that is there, which gets the component's rights"},
 		{"a pod that is killed before it is told to end", "{networking: {kthenaRouter: {terminationGracePeriodSeconds: 300}}}",
-			"ERROR: networking.kthenaRouter.terminationGracePeriodSeconds is 300 and networking.kthenaRouter.preStopSeconds 300: allow more than that, or 0 for 30 more"},
+			"ERROR: networking.kthenaRouter.terminationGracePeriodSeconds is 300 and networking.kthenaRouter.preStopSeconds 300: allow more than " +
+				"that, or 0 for 30 more"},
 		{"an autoscaler without room", "{registry: {controllerManager: {autoscaling: {minReplicas: 4}}}}",
-			"ERROR: registry.controllerManager.autoscaling.minReplicas is 4 and registry.controllerManager.autoscaling.maxReplicas 3: allow at least as many"},
+			"ERROR: registry.controllerManager.autoscaling.minReplicas is 4 and registry.controllerManager.autoscaling.maxReplicas 3: allow at " +
+				"least as many"},
 		{"a label that selects pods", "{global: {commonLabels: {app.kubernetes.io/name: mine}}}",
-			"ERROR: global.commonLabels has app.kubernetes.io/name, which the chart sets: use labels other than app.kubernetes.io/... and helm.sh/chart"},
+			"ERROR: global.commonLabels has app.kubernetes.io/name, which the chart sets: use labels other than app.kubernetes.io/... and " +
+				"helm.sh/chart"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := helm.Render(umbrella, options(t, c.values))
@@ -251,7 +274,9 @@ func TestACABundleOfSeveralLinesIsTakenAsOne(t *testing.T) {
 	require.NoError(t, err)
 	bundle := caBundle(t)
 	o := options(t, manual(t, ""))
-	require.NoError(t, unstructured.SetNestedField(o.Values, bundle[:64]+"\n"+bundle[64:128]+"\r\n"+bundle[128:]+"\n", "global", "webhook", "caBundle"))
+	require.NoError(
+		t, unstructured.SetNestedField(o.Values, bundle[:64]+"\n"+bundle[64:128]+"\r\n"+bundle[128:]+"\n", "global", "webhook", "caBundle"),
+	)
 	several, err := helm.Render(umbrella, o)
 	require.NoError(t, err)
 	assert.Equal(t, one.Manifest(), several.Manifest())

@@ -92,7 +92,8 @@ func TestAnAccessLogThatIsAFileHasAFolderToBeIn(t *testing.T) {
 		{"a file has an empty volume", "{accessLog: {output: /var/log/kthena/access.log}}", "/var/log/kthena"},
 		{"a log that is off needs none", "{accessLog: {enabled: false, output: /var/log/kthena/access.log}}", ""},
 		{"a volume of the user's is not hidden",
-			"{accessLog: {output: /logs/access.log}, extraVolumes: [{name: logs, emptyDir: {}}], extraVolumeMounts: [{name: logs, mountPath: /logs/}]}", ""},
+			"{accessLog: {output: /logs/access.log}, extraVolumes: [{name: logs, emptyDir: {}}], extraVolumeMounts: [{name: logs, mountPath: " +
+				"/logs/}]}", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pod := deployments(render(t, "{networking: {kthenaRouter: "+c.values+"}}"))["kthena-router"].Spec.Template.Spec
@@ -118,7 +119,8 @@ func TestWithTheGatewayAPIThePolicyOpensEveryPortOfTheRouter(t *testing.T) {
 
 func TestTheRoutersServiceIsWhatTheUserWants(t *testing.T) {
 	service := named[*corev1.Service](t, render(t, `{networking: {kthenaRouter: {service: {type: LoadBalancer, port: 8000, annotations: {a: b},
-		spec: {nodePort: 30080, loadBalancerClass: c, loadBalancerSourceRanges: [10.0.0.0/8], externalTrafficPolicy: Local, ipFamilyPolicy: PreferDualStack}}}}}`), "kthena-router")
+		spec: {nodePort: 30080, loadBalancerClass: c, loadBalancerSourceRanges: [10.0.0.0/8],
+      externalTrafficPolicy: Local, ipFamilyPolicy: PreferDualStack}}}}}`), "kthena-router")
 	assert.Equal(t, corev1.ServiceTypeLoadBalancer, service.Spec.Type)
 	assert.EqualValues(t, 8000, service.Spec.Ports[0].Port)
 	assert.EqualValues(t, 30080, service.Spec.Ports[0].NodePort)
@@ -150,7 +152,9 @@ func TestMetricsAreScrapedWhereTheyAre(t *testing.T) {
 		{"on a port of their own", "auto", tls + "metrics: {port: 9090}, ", map[string]any{"path": "/metrics", "port": "metrics"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			objects := render(t, fmt.Sprintf("{global: {certManagementMode: %s}, networking: {kthenaRouter: {%sserviceMonitor: {enabled: true}}}}", c.mode, c.values))
+			objects := render(
+				t, fmt.Sprintf("{global: {certManagementMode: %s}, networking: {kthenaRouter: {%sserviceMonitor: {enabled: true}}}}", c.mode, c.values),
+			)
 			monitor := spec(t, objects, "ServiceMonitor", "kthena-router")
 			assert.Equal(t, []any{c.want}, monitor["endpoints"])
 			var found []string

@@ -90,7 +90,10 @@ func TestOnlyManualModeRendersACABundle(t *testing.T) {
 }
 
 // What these functions give differs from render to render, from cluster to cluster, or with and without a cluster.
-var impure = regexp.MustCompile(`\b(lookup|genCA\w*|genSignedCert\w*|genSelfSignedCert\w*|genPrivateKey|rand\w+|shuffle|uuidv4|now|date\w*|ago|htpasswd|bcrypt|derivePassword|encryptAES|getHostByName|env|expandenv)\b`)
+var impure = regexp.MustCompile(
+	`\b(lookup|genCA\w*|genSignedCert\w*|genSelfSignedCert\w*|genPrivateKey|rand\w+|shuffle|uuidv4|now|date\w*|ago|htpasswd|` +
+		`bcrypt|derivePassword|encryptAES|getHostByName|env|expandenv)\b`,
+)
 
 // comment is a comment of a template.
 var comment = regexp.MustCompile(`(?s)\{\{-?\s*/\*.*?\*/\s*-?\}\}`)

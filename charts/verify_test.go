@@ -11,7 +11,9 @@ import (
 )
 
 func TestHelmTestRunsVerify(t *testing.T) {
-	for name, values := range map[string]string{"auto": "{}", "cert-manager": "{global: {certManagementMode: cert-manager}}", "manual": manual(t, "")} {
+	for name, values := range map[string]string{
+		"auto": "{}", "cert-manager": "{global: {certManagementMode: cert-manager}}", "manual": manual(t, ""),
+	} {
 		t.Run("in mode "+name, func(t *testing.T) {
 			pod := named[*corev1.Pod](t, render(t, values), "kthena-verify")
 			assert.Equal(t, corev1.RestartPolicyNever, pod.Spec.RestartPolicy)
@@ -21,7 +23,9 @@ func TestHelmTestRunsVerify(t *testing.T) {
 		})
 	}
 	t.Run("with the image of the init container", func(t *testing.T) {
-		objects := render(t, `{global: {imagePullSecrets: [{name: pull}], certgen: {image: {repository: example.com/certgen, tag: v2, pullPolicy: Never}}}}`)
+		objects := render(
+			t, `{global: {imagePullSecrets: [{name: pull}], certgen: {image: {repository: example.com/certgen, tag: v2, pullPolicy: Never}}}}`,
+		)
 		pod := named[*corev1.Pod](t, objects, "kthena-verify")
 		certgen := container(t, deployments(objects)["kthena-registry"].Spec.Template.Spec.InitContainers, "certgen")
 		verify := pod.Spec.Containers[0]
@@ -42,12 +46,17 @@ func TestHelmTestRunsVerify(t *testing.T) {
 		pod := named[*corev1.Pod](t, render(t, "{}"), "kthena-verify")
 		assert.Equal(t, "false", pod.Labels["sidecar.istio.io/inject"])
 		assert.Equal(t, "disabled", pod.Annotations["linkerd.io/inject"])
-		pod = named[*corev1.Pod](t, render(t, `{global: {helmTest: {podLabels: {sidecar.istio.io/inject: "true"}, podAnnotations: {linkerd.io/inject: enabled}}}}`), "kthena-verify")
+		pod = named[*corev1.Pod](
+			t, render(t, `{global: {helmTest: {podLabels: {sidecar.istio.io/inject: "true"}, podAnnotations: {linkerd.io/inject: enabled}}}}`),
+			"kthena-verify",
+		)
 		assert.Equal(t, "true", pod.Labels["sidecar.istio.io/inject"])
 		assert.Equal(t, "enabled", pod.Annotations["linkerd.io/inject"])
 	})
 	t.Run("where it is told to", func(t *testing.T) {
-		pod := named[*corev1.Pod](t, render(t, `{global: {helmTest: {nodeSelector: {a: b}, tolerations: [{operator: Exists}]}}}`), "kthena-verify")
+		pod := named[*corev1.Pod](
+			t, render(t, `{global: {helmTest: {nodeSelector: {a: b}, tolerations: [{operator: Exists}]}}}`), "kthena-verify",
+		)
 		assert.Equal(t, map[string]string{"a": "b"}, pod.Spec.NodeSelector)
 		assert.Equal(t, []corev1.Toleration{{Operator: corev1.TolerationOpExists}}, pod.Spec.Tolerations)
 	})

@@ -178,14 +178,17 @@ func TestWithoutWebhooksNothingOfThemIsLeft(t *testing.T) {
 	}
 }
 
-const webhooksOff = `{registry: {controllerManager: {webhook: {enabled: false}}}, workload: {controllerManager: {webhook: {enabled: false}}},
+const webhooksOff = `{registry: {controllerManager: {webhook: {enabled: false}}},
+  workload: {controllerManager: {webhook: {enabled: false}}},
 	networking: {kthenaRouter: {webhook: {enabled: false}}}}`
 
 // certgen waits for the annotation that its pod names, so each configuration that it is to change must have it in auto mode, and
 // none in another, where a switch to auto mode has to bring it. TestPodsAreReplacedWhenAWebhookEntryChanges says when it changes.
 func TestTheAnnotationThatCertgenWaitsForIsThereInAutoModeOnly(t *testing.T) {
 	const annotation = "certgen.kthena.volcano.sh/webhooks"
-	for mode, values := range map[string]string{"auto": "{}", "cert-manager": "{global: {certManagementMode: cert-manager}}", "manual": manual(t, "")} {
+	for mode, values := range map[string]string{
+		"auto": "{}", "cert-manager": "{global: {certManagementMode: cert-manager}}", "manual": manual(t, ""),
+	} {
 		t.Run(mode, func(t *testing.T) {
 			objects := render(t, values)
 			configurations := 0

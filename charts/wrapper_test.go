@@ -17,7 +17,8 @@ func wrapper(t *testing.T, dependency string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "platform")
 	require.NoError(t, os.CopyFS(filepath.Join(dir, "charts", "kthena"), os.DirFS(umbrella)))
-	chart := "apiVersion: v2\nname: platform\nversion: 1.0.0\ndependencies:\n  - {name: kthena, version: 0.1.0, repository: 'file://../kthena', " + dependency + "}\n"
+	chart := "apiVersion: v2\nname: platform\nversion: 1.0.0\ndependencies:\n  - {name: kthena, version: 0.1.0, repository: " +
+		"'file://../kthena', " + dependency + "}\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "Chart.yaml"), []byte(chart), 0o600))
 	return dir
 }
@@ -49,7 +50,8 @@ func TestInAnotherChartTheChartRendersWhatItDoesAlone(t *testing.T) {
 // What Rancher and Fleet put into the values of every chart that they install.
 func TestWhatRancherAndFleetInjectChangesNothing(t *testing.T) {
 	for name, values := range map[string]string{
-		"Rancher": `{global: {cattle: {clusterId: c-m-abc, clusterName: prod, rkePathPrefix: "", rkeWindowsPathPrefix: "", systemDefaultRegistry: "",
+		"Rancher": `{global: {cattle: {clusterId: c-m-abc, clusterName: prod,
+            rkePathPrefix: "", rkeWindowsPathPrefix: "", systemDefaultRegistry: "",
 			systemProjectId: p-1, url: "https://rancher.example.com"}, systemDefaultRegistry: ""}}`,
 		"Fleet": `{global: {fleet: {clusterLabels: {env: prod, management.cattle.io/cluster-name: c-m-abc}}}}`,
 	} {
@@ -71,7 +73,10 @@ func TestAGlobalKeyThatIsNearlyOneOfTheChartsIsRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := helm.Render(umbrella, options(t, "{global: {"+c.key+": {}}}"))
-			assert.Equal(t, "ERROR: global."+c.key+" is no value of this chart: use global."+c.meant+"; keys that are not so close to it may be another chart's", refusal(err))
+			assert.Equal(
+				t, "ERROR: global."+c.key+" is no value of this chart: use global."+c.meant+"; keys that are not so close to it may be another chart's",
+				refusal(err),
+			)
 		})
 	}
 }
@@ -88,5 +93,8 @@ func TestEveryGlobalKeyIsKnownByItsName(t *testing.T) {
 
 func TestAloneTheChartCannotBeOff(t *testing.T) {
 	_, err := helm.Render(umbrella, options(t, "{enabled: false}"))
-	assert.Equal(t, "ERROR: enabled is false: it is the condition of a chart that has this one as a dependency; remove it, or do not install the chart", refusal(err))
+	assert.Equal(
+		t, "ERROR: enabled is false: it is the condition of a chart that has this one as a dependency; remove it, or do not install the chart",
+		refusal(err),
+	)
 }

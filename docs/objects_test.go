@@ -16,7 +16,9 @@ import (
 )
 
 // objectName matches what the manual can only mean as the name of an object of the chart, or of a Secret that it mounts or makes.
-var objectName = regexp.MustCompile(`^((<subchart>|registry|workload|networking)-(webhook|router)(-[a-z-]+)?|kthena-(registry|workload|networking|router)(-[a-z-]+)?)$`)
+var objectName = regexp.MustCompile(
+	`^((<subchart>|registry|workload|networking)-(webhook|router)(-[a-z-]+)?|kthena-(registry|workload|networking|router)(-[a-z-]+)?)$`,
+)
 
 func TestEveryObjectThatIsNamedExists(t *testing.T) {
 	known := objectNames(t)
@@ -57,7 +59,9 @@ func objectNames(t *testing.T) []string {
 		rendered, err := helm.Render(umbrella, o)
 		require.NoError(t, err)
 		for _, document := range rendered.Documents {
-			for _, match := range regexp.MustCompile(`(?m)^\s*(?:- )?(?:name|secretName): "?([^"\s]+)"?$|--secret-name=(\S+)`).FindAllStringSubmatch(document.YAML, -1) {
+			for _, match := range regexp.MustCompile(
+				`(?m)^\s*(?:- )?(?:name|secretName): "?([^"\s]+)"?$|--secret-name=(\S+)`,
+			).FindAllStringSubmatch(document.YAML, -1) {
 				names[match[1]+match[2]] = true
 			}
 		}

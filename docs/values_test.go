@@ -91,7 +91,8 @@ func valueKeys(t *testing.T) []string {
 		}
 	}
 	for path, dir := range map[string]string{
-		"": umbrella, "registry": umbrella + "/charts/registry", "workload": umbrella + "/charts/workload", "networking": umbrella + "/charts/networking",
+		"": umbrella, "registry": umbrella + "/charts/registry", "workload": umbrella + "/charts/workload",
+		"networking": umbrella + "/charts/networking",
 	} {
 		content, err := os.ReadFile(filepath.Join(dir, "values.yaml"))
 		require.NoError(t, err)

@@ -171,7 +171,9 @@ func TestKubectlRunsTheProgramOfTheArchiveAsItsPlugin(t *testing.T) {
 	version, err := exec.CommandContext(t.Context(), filepath.Join("..", "..", "bin", name), "version").Output()
 	require.NoError(t, err)
 	assert.Equal(t, string(version), kubectl("kthena-certgen", "version"))
-	assert.Contains(t, kubectl("kthena-certgen", "generate", "--namespace", "ns", "--subchart", "workload", "--output-dir", filepath.Join(dir, "manual")),
+	assert.Contains(t, kubectl(
+		"kthena-certgen", "generate", "--namespace", "ns", "--subchart", "workload", "--output-dir", filepath.Join(dir, "manual"),
+	),
 		"workload-webhook-certs-manual")
 }
 

@@ -54,7 +54,8 @@ func krew(version string, all []published) ([]byte, error) {
 		APIVersion: "krew.googlecontainertools.github.com/v1alpha2", Kind: "Plugin", Metadata: pluginMetadata{name},
 		Spec: pluginSpec{
 			Version: version, Homepage: home, ShortDescription: "Certificates for Kthena's webhooks and router",
-			Description: "Verifies the certificates of a release of Kthena's chart, plans and helps with switches\nbetween their sources, and makes them offline.\n",
+			Description: "Verifies the certificates of a release of Kthena's chart, plans and helps with switches\nbetween their sources, and " +
+				"makes them offline.\n",
 		},
 	}
 	for _, a := range all {

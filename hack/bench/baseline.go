@@ -54,7 +54,10 @@ func (b baseline) worse(now baseline) []string {
 			continue
 		}
 		if allowed := b[name].Median + margin(b[name], got); got.Median > allowed {
-			all = append(all, fmt.Sprintf("%s is %.2f times the floor's: %.2f is committed, and up to %.2f is allowed", name, got.Median, b[name].Median, allowed))
+			all = append(
+				all,
+				fmt.Sprintf("%s is %.2f times the floor's: %.2f is committed, and up to %.2f is allowed", name, got.Median, b[name].Median, allowed),
+			)
 		}
 	}
 	return all

@@ -38,7 +38,8 @@ var (
 // darkStyle makes ink light where the page is dark. The canvas knows no classes, so what is drawn in ink is found by the style
 // that the canvas gives it.
 const darkStyle = `<style>text{font-family:Helvetica,Arial,sans-serif!important}` +
-	`@media(prefers-color-scheme:dark){[style*="fill:#1F2328"]{fill:#E6EDF3!important}[style*="stroke:#1F2328"]{stroke:#E6EDF3!important}}</style>`
+	`@media(prefers-color-scheme:dark){[style*="fill:#1F2328"]{fill:#E6EDF3!important}` +
+	`[style*="stroke:#1F2328"]{stroke:#E6EDF3!important}}</style>`
 
 const (
 	chartWidth  = 7 * vg.Inch

@@ -109,21 +109,34 @@ func machine() string {
 func (r report) print(w io.Writer) {
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	p("%s, %s, Kubernetes %s, %d interleaved rounds. Medians, quartiles in brackets.", r.Date, r.Machine, r.Kubernetes, r.Rounds)
-	p("\n| | binary MiB | case | wall ms | CPU ms | peak RSS MiB | requests | connections | bytes sent | received |\n|---|--:|---|--:|--:|--:|--:|--:|--:|--:|")
+	p(
+		"\n| | binary MiB | case | wall ms | CPU ms | peak RSS MiB | requests | connections | bytes sent | received " +
+			"|\n|---|--:|---|--:|--:|--:|--:|--:|--:|--:|",
+	)
 	for _, c := range r.Contenders {
 		for _, which := range []string{cold, warm} {
 			f, on := c.Cases[which], c.Wire[which]
-			p("| %s | %.1f | %s | %s | %s | %s | %d | %d | %d | %d |", c.Name, mib(c.Binary), which, f.WallMS, f.CPUMS, f.RSSMiB, on.Requests, on.Connections, on.Sent, on.Received)
+			p(
+				"| %s | %.1f | %s | %s | %s | %s | %d | %d | %d | %d |", c.Name, mib(c.Binary), which, f.WallMS, f.CPUMS, f.RSSMiB, on.Requests,
+				on.Connections, on.Sent, on.Received,
+			)
 		}
 	}
-	p("\nRatio to %s: of the medians, and the quartiles of the ratios of single rounds.\n\n| | binary | case | wall | CPU | peak RSS | requests |\n|---|--:|---|--:|--:|--:|--:|", r.Contenders[0].Name)
+	p(
+		"\nRatio to %s: of the medians, and the quartiles of the ratios of single rounds.\n\n| | binary | case | wall | CPU | peak RSS | "+
+			"requests |\n|---|--:|---|--:|--:|--:|--:|",
+		r.Contenders[0].Name,
+	)
 	for _, c := range r.Contenders[1:] {
 		for _, which := range []string{cold, warm} {
 			ratio := func(name string) string {
 				s := c.Ratios[which+" "+name]
 				return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median, s.Low, s.High)
 			}
-			p("| %s | %.2f | %s | %s | %s | %s | %.2f |", c.Name, c.Ratios["binary"].Median, which, ratio("wall"), ratio("cpu"), ratio("rss"), c.Ratios[which+" requests"].Median)
+			p(
+				"| %s | %.2f | %s | %s | %s | %s | %.2f |", c.Name, c.Ratios["binary"].Median, which, ratio("wall"), ratio("cpu"), ratio("rss"),
+				c.Ratios[which+" requests"].Median,
+			)
 		}
 	}
 	if len(r.Contenders[0].Crowds) > 0 {
@@ -141,7 +154,10 @@ func (r report) print(w io.Writer) {
 		}
 	}
 	if len(r.Renders) > 0 {
-		p("\nOne render of a chart by Helm's SDK.\n\n| chart | objects | load ms | render ms | render CPU ms | CPU, ratio |\n|---|--:|--:|--:|--:|--:|")
+		p(
+			"\nOne render of a chart by Helm's SDK.\n\n| chart | objects | load ms | render ms | render CPU ms | CPU, ratio " +
+				"|\n|---|--:|--:|--:|--:|--:|",
+		)
 		for _, c := range r.Renders {
 			p("| %s | %d | %s | %s | %s | %.1f |", c.Name, c.Objects, c.LoadMS, c.MS, c.CPUMS, c.CPUMS.Median/r.Renders[0].CPUMS.Median)
 		}

@@ -39,7 +39,9 @@ func newSite(ctx context.Context, cluster *localcluster.Cluster, number int) (*s
 	if _, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: meta}, metav1.CreateOptions{}); err != nil {
 		return nil, err
 	}
-	if _, err := client.CoreV1().ServiceAccounts(s.name).Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{}); err != nil {
+	if _, err := client.CoreV1().ServiceAccounts(s.name).Create(
+		ctx, &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{},
+	); err != nil {
 		return nil, err
 	}
 	if _, err := client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
@@ -94,13 +96,18 @@ func (s *site) reset(ctx context.Context) error {
 		Operations: []admissionv1.OperationType{admissionv1.Create},
 		Rule:       admissionv1.Rule{APIGroups: []string{"example.com"}, APIVersions: []string{"v1"}, Resources: []string{"nobodies"}},
 	}}
-	mutating, validating := &admissionv1.MutatingWebhookConfiguration{ObjectMeta: meta}, &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: meta}
+	mutating := &admissionv1.MutatingWebhookConfiguration{ObjectMeta: meta}
+	validating := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: meta}
 	for _, name := range []string{"one.example.com", "two.example.com"} {
 		mutating.Webhooks = append(mutating.Webhooks, admissionv1.MutatingWebhook{
-			Name: name, ClientConfig: to, Rules: nobodies, AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionv1.SideEffectClassNone),
+			Name: name, ClientConfig: to, Rules: nobodies, AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(
+				admissionv1.SideEffectClassNone,
+			),
 		})
 		validating.Webhooks = append(validating.Webhooks, admissionv1.ValidatingWebhook{
-			Name: name, ClientConfig: to, Rules: nobodies, AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionv1.SideEffectClassNone),
+			Name: name, ClientConfig: to, Rules: nobodies, AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(
+				admissionv1.SideEffectClassNone,
+			),
 		})
 	}
 	if _, err := admission.MutatingWebhookConfigurations().Create(ctx, mutating, metav1.CreateOptions{}); err != nil {

@@ -39,7 +39,9 @@ type incident struct {
 
 // prepareNamespace makes the release's namespace, in which the controller can reach the pods.
 func (d *demo) prepareNamespace(ctx context.Context) error {
-	_, err := d.cluster.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
+	_, err := d.cluster.Client.CoreV1().Namespaces().Create(
+		ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{},
+	)
 	if err != nil {
 		return fmt.Errorf("creating namespace %s: %w", namespace, err)
 	}
@@ -68,7 +70,9 @@ func (d *demo) leaveAlone(ctx context.Context, rows []*row) ([]*incident, error)
 	if err != nil {
 		return nil, err
 	}
-	d.print.done("all serve the new one after %s, %d of %d requests failed", inSeconds(renewal.served), renewal.report.Failed, renewal.report.Sent)
+	d.print.done(
+		"all serve the new one after %s, %d of %d requests failed", inSeconds(renewal.served), renewal.report.Failed, renewal.report.Sent,
+	)
 	return []*incident{wipe, renewal}, nil
 }
 
@@ -207,7 +211,9 @@ func (d *demo) pods(ctx context.Context) (sets.Set[string], error) {
 
 // renewed reports whether a Secret of the release holds a certificate that was not served before.
 func (d *demo) renewed(ctx context.Context, before sets.Set[string]) (bool, error) {
-	list, err := d.cluster.Client.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=kthena-certgen"})
+	list, err := d.cluster.Client.CoreV1().Secrets(namespace).List(
+		ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=kthena-certgen"},
+	)
 	if err != nil {
 		return false, fmt.Errorf("listing secrets: %w", err)
 	}

@@ -174,7 +174,13 @@ func verifyRows(rows []*row) error {
 	for _, r := range rows {
 		entries += r.entries
 		if r.pods != replicas || r.created != 1 || r.reused != replicas-1 {
-			errs = append(errs, fmt.Errorf("%s: of %d pods %d created the Secret and %d reused it: want 1 and %d of %d", r.component, r.pods, r.created, r.reused, replicas-1, replicas))
+			errs = append(
+				errs,
+				fmt.Errorf(
+					"%s: of %d pods %d created the Secret and %d reused it: want 1 and %d of %d", r.component, r.pods, r.created, r.reused, replicas-1,
+					replicas,
+				),
+			)
 		}
 		if r.restarts != 0 {
 			errs = append(errs, fmt.Errorf("%s: containers restarted %d times", r.component, r.restarts))

@@ -24,11 +24,19 @@ func TestWhatWasNotSeenIsNamed(t *testing.T) {
 		want   string
 	}{
 		"nothing when all is as claimed": {func(r []*row) []*row { return r }, ""},
-		"a second CA":                    {func(r []*row) []*row { r[0].created, r[0].reused = 2, 1; return r }, "a: of 3 pods 2 created the Secret and 1 reused it: want 1 and 2 of 3"},
-		"a pod that is missing":          {func(r []*row) []*row { r[1].pods, r[1].reused = 2, 1; return r }, "b: of 2 pods 1 created the Secret and 1 reused it: want 1 and 2 of 3"},
-		"a restart":                      {func(r []*row) []*row { r[2].restarts = 1; return r }, "c: containers restarted 1 times"},
-		"a component that is missing":    {func(r []*row) []*row { return r[:2] }, "saw 2 components with 6 webhook entries: want 3 with 7"},
-		"an entry that is missing":       {func(r []*row) []*row { r[0].entries = 3; return r }, "saw 3 components with 6 webhook entries: want 3 with 7"},
+		"a second CA": {
+			func(r []*row) []*row { r[0].created, r[0].reused = 2, 1; return r },
+			"a: of 3 pods 2 created the Secret and 1 reused it: want 1 and 2 of 3",
+		},
+		"a pod that is missing": {
+			func(r []*row) []*row { r[1].pods, r[1].reused = 2, 1; return r },
+			"b: of 2 pods 1 created the Secret and 1 reused it: want 1 and 2 of 3",
+		},
+		"a restart":                   {func(r []*row) []*row { r[2].restarts = 1; return r }, "c: containers restarted 1 times"},
+		"a component that is missing": {func(r []*row) []*row { return r[:2] }, "saw 2 components with 6 webhook entries: want 3 with 7"},
+		"an entry that is missing": {
+			func(r []*row) []*row { r[0].entries = 3; return r }, "saw 3 components with 6 webhook entries: want 3 with 7",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -48,12 +56,17 @@ func TestRequestsThatFailWithoutNeedAreNamed(t *testing.T) {
 		incident incident
 		want     string
 	}{
-		"nothing when all were answered":              {incident{report: probe.Report{Sent: 9}}, ""},
-		"nothing when a wiped bundle failed some":     {incident{healed: time.Second, report: probe.Report{Sent: 9, Failed: 2}}, ""},
-		"nothing when few met a server's end":         {incident{served: time.Second, report: probe.Report{Sent: 9, Failed: 1, Closed: 1}}, ""},
-		"a renewal that a certificate failed one for": {incident{name: "a", served: time.Second, report: probe.Report{Sent: 9, Failed: 1, Errors: []string{"b"}}}, `a: 1 of 9 requests failed: ["b"]`},
-		"more than servers' ends explain":             {incident{name: "a", served: time.Second, report: probe.Report{Sent: 9, Failed: 5, Closed: 5}}, "a: 5 of 9 requests failed: []"},
-		"an incident that no request has seen":        {incident{name: "a", healed: time.Second}, "a: 0 of 0 requests failed: []"},
+		"nothing when all were answered":          {incident{report: probe.Report{Sent: 9}}, ""},
+		"nothing when a wiped bundle failed some": {incident{healed: time.Second, report: probe.Report{Sent: 9, Failed: 2}}, ""},
+		"nothing when few met a server's end":     {incident{served: time.Second, report: probe.Report{Sent: 9, Failed: 1, Closed: 1}}, ""},
+		"a renewal that a certificate failed one for": {
+			incident{name: "a", served: time.Second, report: probe.Report{Sent: 9, Failed: 1, Errors: []string{"b"}}},
+			`a: 1 of 9 requests failed: ["b"]`,
+		},
+		"more than servers' ends explain": {
+			incident{name: "a", served: time.Second, report: probe.Report{Sent: 9, Failed: 5, Closed: 5}}, "a: 5 of 9 requests failed: []",
+		},
+		"an incident that no request has seen": {incident{name: "a", healed: time.Second}, "a: 0 of 0 requests failed: []"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -17,8 +17,10 @@ func (d *demo) reportComponents(rows []*row) error {
 	w := tabwriter.NewWriter(d.print.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "COMPONENT\tSECRET\tMADE BY\tREUSED BY\tCA\tEXPIRES\tADMITTED\tREFUSED\tRESTARTS")
 	for _, r := range rows {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d pod\t%d pods\t%s\t%s\t%d of %d\t%d of %d\t%d\n", r.component, strings.TrimPrefix(r.secret, namespace+"/"),
-			r.created, r.reused, r.caFingerprint[:len("sha256:")+8], r.notAfter.Format(time.DateOnly), r.admitted, r.entries, r.refused, r.entries, r.restarts)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d pod\t%d pods\t%s\t%s\t%d of %d\t%d of %d\t%d\n", r.component, strings.TrimPrefix(r.secret, namespace+
+			"/"),
+			r.created, r.reused, r.caFingerprint[:len("sha256:")+8], r.notAfter.Format(time.DateOnly), r.admitted, r.entries, r.refused, r.entries,
+			r.restarts)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -40,9 +42,11 @@ func (d *demo) reportFigures(rows []*row) error {
 		entries += r.entries
 	}
 	slices.Sort(elapsed)
-	_, _ = fmt.Fprintf(d.print.out, "\nkthena-certgen: %.1f MiB, static; %d runs for the install, each %s (%s to %s), %d others at once; %d API requests\n",
+	_, _ = fmt.Fprintf(d.print.out, "\nkthena-certgen: %.1f MiB, static; %d runs for the install, each %s (%s to %s), %d others at once; "+
+		"%d API requests\n",
 		float64(info.Size())/(1<<20), len(elapsed), elapsed[len(elapsed)/2], elapsed[0], elapsed[len(elapsed)-1], len(elapsed)-1, d.requests)
-	_, _ = fmt.Fprintf(d.print.out, "cluster: started in %.1fs; %d pods ready %.1fs after helm install began; %d webhook entries asked twice each; %.1fs in all\n",
+	_, _ = fmt.Fprintf(d.print.out, "cluster: started in %.1fs; %d pods ready %.1fs after helm install began; %d webhook entries asked "+
+		"twice each; %.1fs in all\n",
 		d.started.Seconds(), pods, d.ready.Seconds(), entries, time.Since(d.print.begun).Seconds())
 	return nil
 }

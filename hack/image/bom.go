@@ -51,9 +51,11 @@ func materials(p program, binary string, platform v1.Platform, s source) (*cdx.B
 	sum := sha256.Sum256(content)
 	main := cdx.Component{
 		BOMRef: p.name, Type: cdx.ComponentTypeApplication, Name: p.name, Version: s.version, Description: p.about,
-		PackageURL: fmt.Sprintf("pkg:golang/%s@%s?goos=%s&goarch=%s#%s", info.Main.Path, s.version, platform.OS, platform.Architecture, strings.TrimPrefix(p.pkg, "./")),
-		Hashes:     &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(sum[:])}},
-		Licenses:   &cdx.Licenses{{License: &cdx.License{ID: "Apache-2.0"}}},
+		PackageURL: fmt.Sprintf(
+			"pkg:golang/%s@%s?goos=%s&goarch=%s#%s", info.Main.Path, s.version, platform.OS, platform.Architecture, strings.TrimPrefix(p.pkg, "./"),
+		),
+		Hashes:   &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(sum[:])}},
+		Licenses: &cdx.Licenses{{License: &cdx.License{ID: "Apache-2.0"}}},
 	}
 	std := strings.TrimPrefix(info.GoVersion, "go")
 	components := []cdx.Component{{

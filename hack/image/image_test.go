@@ -52,7 +52,9 @@ func TestImage(t *testing.T) {
 func build(t *testing.T, dir string) {
 	t.Helper()
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-platforms", "linux/" + runtime.GOARCH, "-version", "v9.9.9", "-out", dir, router}, &out, io.Discard))
+	require.NoError(
+		t, run(t.Context(), []string{"-platforms", "linux/" + runtime.GOARCH, "-version", "v9.9.9", "-out", dir, router}, &out, io.Discard),
+	)
 	assert.Contains(t, out.String(), reference+"  v9.9.9  ")
 	assert.Contains(t, out.String(), " MB compressed\n")
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// The annotations by which an image in a layout is known: the OCI image specification's, a tag alone, and containerd's, the whole reference.
+// The annotations by which an image in a layout is known: the OCI image specification's, a tag alone, and containerd's, the whole
+// reference.
 const (
 	refName        = "org.opencontainers.image.ref.name"
 	containerdName = "io.containerd.image.name"

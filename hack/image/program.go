@@ -38,8 +38,14 @@ const certgenTags = "nethttpomithttp2"
 
 // programs are all of them. The stand-in's two images have the references of Kthena's own, for clusters of tests that have not got those.
 var programs = []program{
-	{certgen, "./cmd/kthena-certgen", certgenTags, "Certificates for Kthena's admission webhooks and router", func(s source) string { return "v" + s.chart }},
-	{"kthena-controller-manager", "./test/rig/standin", "", "Stand-in for Kthena's controller-manager in tests", func(s source) string { return s.app }},
+	{
+		certgen, "./cmd/kthena-certgen", certgenTags, "Certificates for Kthena's admission webhooks and router",
+		func(s source) string { return "v" + s.chart },
+	},
+	{
+		"kthena-controller-manager", "./test/rig/standin", "", "Stand-in for Kthena's controller-manager in tests",
+		func(s source) string { return s.app },
+	},
 	{"kthena-router", "./test/rig/standin", "", "Stand-in for Kthena's router in tests", func(s source) string { return s.app }},
 }
 
@@ -108,7 +114,9 @@ func (p program) write(ctx context.Context, dir string, platforms []v1.Platform,
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(out, "%s  %s  %s  %.1f MB compressed\n", filepath.Join(dir, name+".tar"), p.reference(s), s.version, float64(size)/1e6); err != nil {
+		if _, err := fmt.Fprintf(
+			out, "%s  %s  %s  %.1f MB compressed\n", filepath.Join(dir, name+".tar"), p.reference(s), s.version, float64(size)/1e6,
+		); err != nil {
 			return err
 		}
 		if size > maxSize {

@@ -60,7 +60,9 @@ func readSource(ctx context.Context, version string) (source, error) {
 	if epoch, ok := os.LookupEnv("SOURCE_DATE_EPOCH"); ok {
 		seconds = epoch
 	} else if gitErr != nil {
-		return source{}, fmt.Errorf("finding the time of the last commit: %w: set SOURCE_DATE_EPOCH to the seconds since 1970 that files shall be dated to", gitErr)
+		return source{}, fmt.Errorf(
+			"finding the time of the last commit: %w: set SOURCE_DATE_EPOCH to the seconds since 1970 that files shall be dated to", gitErr,
+		)
 	}
 	unix, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil || unix < 0 {

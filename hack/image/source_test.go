@@ -22,14 +22,34 @@ func TestBadInputIsOneLine(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"a platform that is none":               {[]string{"-platforms", "foo"}, nil, `platform "foo" is not known: it must be one of linux/amd64, linux/arm64`},
-		"a platform that nobody has tried":      {[]string{"-platforms", "linux/amd64,linux/s390x"}, nil, `platform "linux/s390x" is not known: it must be one of linux/amd64, linux/arm64`},
-		"no platform":                           {[]string{"-platforms", ""}, nil, `platform "" is not known: it must be one of linux/amd64, linux/arm64`},
-		"a program that is none":                {[]string{"router"}, nil, `there is no program "router": it must be one of kthena-certgen, kthena-controller-manager, kthena-router`},
-		"a version that would add linker flags": {[]string{"-version", "v1 -X a=b"}, nil, `version "v1 -X a=b" is not allowed: use letters, digits, dots, hyphens, underscores and plus signs`},
-		"a time that is none":                   {nil, map[string]string{"SOURCE_DATE_EPOCH": "today"}, `SOURCE_DATE_EPOCH "today" is not a number of seconds since 1970`},
-		"git that is missing":                   {nil, map[string]string{"PATH": ""}, `finding the time of the last commit: git log: exec: "git": executable file not found in $PATH: set SOURCE_DATE_EPOCH to the seconds since 1970 that files shall be dated to`},
-		"a release of changed files":            {[]string{"-release", "-version", "v0.1.0"}, nil, `version v0.1.0 is no release: there are changes that are not committed`},
+		"a platform that is none": {
+			[]string{"-platforms", "foo"}, nil, `platform "foo" is not known: it must be one of linux/amd64, linux/arm64`,
+		},
+		"a platform that nobody has tried": {
+			[]string{"-platforms", "linux/amd64,linux/s390x"}, nil,
+			`platform "linux/s390x" is not known: it must be one of linux/amd64, linux/arm64`,
+		},
+		"no platform": {
+			[]string{"-platforms", ""}, nil, `platform "" is not known: it must be one of linux/amd64, linux/arm64`,
+		},
+		"a program that is none": {
+			[]string{"router"}, nil, `there is no program "router": it must be one of kthena-certgen, kthena-controller-manager, kthena-router`,
+		},
+		"a version that would add linker flags": {
+			[]string{"-version", "v1 -X a=b"}, nil,
+			`version "v1 -X a=b" is not allowed: use letters, digits, dots, hyphens, underscores and plus signs`,
+		},
+		"a time that is none": {
+			nil, map[string]string{"SOURCE_DATE_EPOCH": "today"}, `SOURCE_DATE_EPOCH "today" is not a number of seconds since 1970`,
+		},
+		"git that is missing": {
+			nil, map[string]string{"PATH": ""},
+			`finding the time of the last commit: git log: exec: "git": executable file not found in $PATH: set SOURCE_DATE_EPOCH to the seconds ` +
+				`since 1970 that files shall be dated to`,
+		},
+		"a release of changed files": {
+			[]string{"-release", "-version", "v0.1.0"}, nil, `version v0.1.0 is no release: there are changes that are not committed`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			newRepository(t)
@@ -127,7 +147,8 @@ func TestTheDockerfileBuildsTheSameImage(t *testing.T) {
 	dockerfile := strings.ReplaceAll(string(text), "\\\n", "")
 	for _, line := range []string{
 		"USER " + user, `ENTRYPOINT ["/kthena-certgen"]`, "WORKDIR /", "FROM scratch", "hack/image/passwd /image/etc/passwd",
-		`-trimpath -buildvcs=false -tags ` + certgenTags + ` -ldflags "-s -w -X main.version=$VERSION" -o /image/kthena-certgen ./cmd/kthena-certgen`,
+		`-trimpath -buildvcs=false -tags ` + certgenTags +
+			` -ldflags "-s -w -X main.version=$VERSION" -o /image/kthena-certgen ./cmd/kthena-certgen`,
 	} {
 		assert.Contains(t, dockerfile, line)
 	}

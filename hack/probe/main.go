@@ -63,7 +63,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	p := probe.Start(ctx, targets, *rate)
 	<-ctx.Done()
 	report := p.Stop()
-	fmt.Fprintf(out, "%d sent in %s, %d failed, longest gap %s\n", report.Sent, report.Duration.Round(time.Millisecond), report.Failed, report.LongestGap.Round(time.Millisecond))
+	fmt.Fprintf(
+		out, "%d sent in %s, %d failed, longest gap %s\n", report.Sent, report.Duration.Round(time.Millisecond), report.Failed,
+		report.LongestGap.Round(time.Millisecond),
+	)
 	for _, text := range report.Errors {
 		fmt.Fprintln(out, text)
 	}

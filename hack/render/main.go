@@ -55,7 +55,9 @@ func run(dir string) error {
 		if err := yaml.UnmarshalStrict(content, &values); err != nil {
 			return fmt.Errorf("reading values in %s: %w", file, err)
 		}
-		rendered, err := helm.Render(chart, helm.RenderOptions{Release: "kthena", Namespace: "kthena-system", KubeVersion: kubeVersion, Values: values})
+		rendered, err := helm.Render(
+			chart, helm.RenderOptions{Release: "kthena", Namespace: "kthena-system", KubeVersion: kubeVersion, Values: values},
+		)
 		if err != nil {
 			return fmt.Errorf("rendering with %s: %w", file, err)
 		}

@@ -63,7 +63,9 @@ func picture(title, text string, lines []line) []byte {
 	fmt.Fprintf(&svg, "<title id=\"title\">%s</title>\n<desc id=\"text\">%s\n</desc>\n", escaped(title), escaped(text))
 	fmt.Fprintf(&svg, "<style>%s", style)
 	if css.Len() > 0 {
-		fmt.Fprintf(&svg, "@media(prefers-reduced-motion:no-preference){g{animation:%.1fs step-end infinite}\n%s}\n", (end + hold).Seconds(), &css)
+		fmt.Fprintf(
+			&svg, "@media(prefers-reduced-motion:no-preference){g{animation:%.1fs step-end infinite}\n%s}\n", (end + hold).Seconds(), &css,
+		)
 	}
 	fmt.Fprintf(&svg, "</style>\n<rect x=\".5\" y=\".5\" width=\"%d\" height=\"%d\" rx=\"6\"/>\n%s</svg>\n", width-1, height-1, &body)
 	return []byte(svg.String())

@@ -33,15 +33,27 @@ func TestBadInputAboutTheConnectionIsRefusedInOneLine(t *testing.T) {
 		args []string
 		want string
 	}{
-		"a context that is not there":         {file, []string{"--context=three"}, `--context "three" is not in ` + file + ": use one, two"},
-		"a cluster that is not there":         {file, []string{"--cluster=c3"}, `--cluster "c3" is not in ` + file + ": use c1, c2"},
-		"a user that is not there":            {file, []string{"--user=u2"}, `--user "u2" is not in ` + file + ": use sso, u1"},
-		"a context where there is none":       {bare, []string{"--context=a"}, `--context "a" is not in ` + bare + ": use another file, it has none"},
-		"no context":                          {undecided, nil, undecided + " has no current context: choose one by --context: one, two"},
-		"a current context that is not there": {dangling, nil, `the current context "three" is not in ` + dangling + ": choose one by --context: one, two"},
-		"a time that is none":                 {file, []string{"--request-timeout=soon"}, `--request-timeout "soon" is not a time: use 0, or a number with a unit such as 30s`},
-		"a time before now":                   {file, []string{"--request-timeout=-1s"}, `--request-timeout "-1s" is not a time: use 0, or a number with a unit such as 30s`},
-		"a user of an auth provider":          {file, []string{"--user=sso"}, `--kubeconfig: using the kubeconfig: its user signs in by the auth provider "gcp", which is no more: have your cloud's tool write the kubeconfig anew`},
+		"a context that is not there": {file, []string{"--context=three"}, `--context "three" is not in ` + file + ": use one, two"},
+		"a cluster that is not there": {file, []string{"--cluster=c3"}, `--cluster "c3" is not in ` + file + ": use c1, c2"},
+		"a user that is not there":    {file, []string{"--user=u2"}, `--user "u2" is not in ` + file + ": use sso, u1"},
+		"a context where there is none": {
+			bare, []string{"--context=a"}, `--context "a" is not in ` + bare + ": use another file, it has none",
+		},
+		"no context": {undecided, nil, undecided + " has no current context: choose one by --context: one, two"},
+		"a current context that is not there": {
+			dangling, nil, `the current context "three" is not in ` + dangling + ": choose one by --context: one, two",
+		},
+		"a time that is none": {
+			file, []string{"--request-timeout=soon"}, `--request-timeout "soon" is not a time: use 0, or a number with a unit such as 30s`,
+		},
+		"a time before now": {
+			file, []string{"--request-timeout=-1s"}, `--request-timeout "-1s" is not a time: use 0, or a number with a unit such as 30s`,
+		},
+		"a user of an auth provider": {
+			file, []string{"--user=sso"},
+			`--kubeconfig: using the kubeconfig: its user signs in by the auth provider "gcp", which is no more: have your cloud's tool write ` +
+				`the kubeconfig anew`,
+		},
 	} {
 		for _, command := range []string{"verify", "ca-bundle", "release"} {
 			t.Run(name+" of "+command, func(t *testing.T) {

@@ -63,8 +63,12 @@ trust your CA before the upgrade: --add puts it into every entry, beside what is
 	}
 	cmd.Flags().SortFlags = false
 	o.target.addFlags(cmd.Flags())
-	cmd.Flags().StringVarP(&o.output, "output", "o", outputPEM, "form of the certificates: pem, or base64 of it, as the value global.webhook.caBundle wants it")
-	cmd.Flags().StringVar(&o.add, "add", "", "PEM file with CA certificates that the webhook entries are to trust besides those that they trust already")
+	cmd.Flags().StringVarP(
+		&o.output, "output", "o", outputPEM, "form of the certificates: pem, or base64 of it, as the value global.webhook.caBundle wants it",
+	)
+	cmd.Flags().StringVar(
+		&o.add, "add", "", "PEM file with CA certificates that the webhook entries are to trust besides those that they trust already",
+	)
 	o.addAccessFlags(cmd.Flags())
 	return cmd
 }
@@ -75,7 +79,9 @@ func (o *caBundleOptions) readCAs() error {
 		return fmt.Errorf("--add: %w", err)
 	}
 	if o.cas, _ = gen.ParseCertificates(data); len(o.cas) == 0 {
-		return fmt.Errorf("--add: %s holds no certificate that the API server would read: %s", o.add, cmp.Or(gen.Overlooked(data), "it has to be PEM"))
+		return fmt.Errorf(
+			"--add: %s holds no certificate that the API server would read: %s", o.add, cmp.Or(gen.Overlooked(data), "it has to be PEM"),
+		)
 	}
 	return nil
 }
@@ -111,7 +117,10 @@ func (o *caBundleOptions) print(ctx context.Context, client *kube.Client, log *s
 		for _, e := range c.Entries {
 			certs, unreadable := gen.ParseCertificates(e.CABundle)
 			if len(certs) == 0 || len(unreadable) > 0 {
-				log.Warn("entry's CA bundle is not as it should be", "kind", c.Kind, "name", c.Name, "entry", e.Name, "certificates", len(certs), "malformed", len(unreadable))
+				log.Warn(
+					"entry's CA bundle is not as it should be", "kind", c.Kind, "name", c.Name, "entry", e.Name, "certificates", len(certs), "malformed",
+					len(unreadable),
+				)
 			}
 			// An API server that was built with another Go may trust what this program cannot read.
 			for _, der := range unreadable {
@@ -127,7 +136,9 @@ func (o *caBundleOptions) print(ctx context.Context, client *kube.Client, log *s
 		}
 	}
 	if len(set) == 0 {
-		return fmt.Errorf("reading the CA bundles of release %s/%s: there is no CA certificate in them that has not expired", o.namespace, o.release)
+		return fmt.Errorf(
+			"reading the CA bundles of release %s/%s: there is no CA certificate in them that has not expired", o.namespace, o.release,
+		)
 	}
 	out := set.PEM(others...)
 	if o.output == outputBase64 {

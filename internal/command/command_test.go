@@ -33,43 +33,107 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		args []string // after the required flags of bootstrap
 		want string
 	}{
-		"an unknown flag":                     {[]string{"--nope"}, "unknown flag: --nope" + hint},
-		"an argument":                         {[]string{"now"}, `unknown command "now" for "kthena-certgen bootstrap"` + hint},
-		"no namespace":                        {[]string{"--namespace="}, "--namespace is required: name the namespace of the Secret" + hint},
-		"a malformed namespace":               {[]string{"--namespace=A_B"}, `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`},
-		"no Secret":                           {[]string{"--secret-name="}, "--secret-name is required: name the Secret" + hint},
-		"a malformed Secret":                  {[]string{"--secret-name=a/b"}, `--secret-name "a/b" is not a name: a lowercase RFC 1123 subdomain must consist of`},
-		"an empty DNS name":                   {[]string{"--dns-name=a,,b"}, "--dns-name: a DNS name must not be empty" + hint},
-		"a malformed DNS name":                {[]string{"--dns-name=*.svc"}, `--dns-name: DNS name "*.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots` + hint},
-		"a DNS name that is an IP address":    {[]string{"--dns-name=10.0.0.1"}, `--dns-name: DNS name "10.0.0.1" is an IP address: use a name` + hint},
-		"a DNS name of nothing":               {[]string{"--dns-name=", "--dns-name=a"}, `invalid argument "" for "--dns-name" flag: it is empty: name one, or leave the flag out` + hint},
-		"a mutating configuration of nothing": {[]string{"--mutating-webhook-configuration", ""}, `invalid argument "" for "--mutating-webhook-configuration" flag: it is empty: name one, or leave the flag out` + hint},
-		"a configuration of nothing":          {[]string{"--validating-webhook-configuration=a", "--validating-webhook-configuration="}, `invalid argument "" for "--validating-webhook-configuration" flag: it is empty: name one, or leave the flag out` + hint},
-		"a malformed mutating configuration":  {[]string{"--mutating-webhook-configuration=A"}, `--mutating-webhook-configuration "A" is not a name: `},
-		"a malformed configuration":           {[]string{"--validating-webhook-configuration=a..b"}, `--validating-webhook-configuration "a..b" is not a name: `},
-		"a folder that does not exist":        {[]string{"--output-dir=" + file + "s"}, "--output-dir: an existing folder that can be written to is needed: stat " + file + "s: no such file or directory" + hint},
-		"a folder that is a file":             {[]string{"--output-dir=" + file}, "--output-dir: an existing folder that can be written to is needed: open " + file + ": not a directory" + hint},
-		"a folder that cannot be written to":  {[]string{"--output-dir=/proc/self"}, "--output-dir: an existing folder that can be written to is needed: open /proc/self/..check."},
-		"a malformed label":                   {[]string{"--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`},
-		"a malformed annotation":              {[]string{"--await-annotation=a b=c"}, `--await-annotation "a b" is not an annotation's key: name part must consist of`},
-		"a negative patience":                 {[]string{"--webhook-patience=-1s"}, "--webhook-patience -1s is not allowed: use 0 or more" + hint},
-		"a malformed annotation's key":        {[]string{"--annotation=a b=c"}, `--annotation "a b" is not an annotation's key: name part must consist of`},
-		"an annotation without a value":       {[]string{"--annotation=a"}, `--annotation "a" has no value: write key=value` + hint},
-		"a label without a value":             {[]string{"--label=a"}, `invalid argument "a" for "--label" flag: a must be formatted as key=value` + hint},
-		"a negative validity":                 {[]string{"--validity=-1h"}, "--validity: a validity of -1h0m0s is not allowed: use 1h to 876000h" + hint},
-		"a validity below an hour":            {[]string{"--validity=59m"}, "--validity: a validity of 59m0s is not allowed: use 1h to 876000h" + hint},
-		"a validity without a unit":           {[]string{"--validity=3650"}, `invalid argument "3650" for "--validity" flag: time: missing unit in duration "3650"` + hint},
-		"an unknown key algorithm":            {[]string{"--key-algorithm=DSA"}, `--key-algorithm, --key-size: key algorithm "DSA" is unknown: use ECDSA, RSA, Ed25519` + hint},
-		"a key size that does not exist":      {[]string{"--key-size=1"}, "--key-algorithm, --key-size: key size 1 is not allowed for ECDSA: use 256, 384" + hint},
-		"no time at all":                      {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0" + hint},
-		"an unknown log format":               {[]string{"--log-format=xml"}, `--log-format "xml" is unknown: use text or json` + hint},
-		"a kubeconfig that does not exist":    {[]string{"--kubeconfig=" + file + "s"}, "--kubeconfig: reading the kubeconfig: stat " + file + "s: no such file or directory" + hint},
-		"a kubeconfig that is none":           {[]string{"--kubeconfig=" + file}, `--kubeconfig: reading the kubeconfig: error loading config file "` + file + `": `},
-		"nothing to find the API server by":   {nil, "this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file" + hint},
-		"a renewal before the beginning":      {[]string{"--validity=24h", "--renew-before=24h"}, "--renew-before 24h0m0s is not allowed: use 0 to 23h59m30s, 30s less than --validity" + hint},
-		"a renewal right after the beginning": {[]string{"--validity=24h", "--renew-before=23h59m31s"}, "--renew-before 23h59m31s is not allowed: use 0 to 23h59m30s, 30s less than --validity" + hint},
-		"a renewal as early as is allowed":    {[]string{"--validity=24h", "--renew-before=23h59m30s", "--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`},
-		"a negative renewal":                  {[]string{"--renew-before=-1s"}, "--renew-before -1s is not allowed: use 0 to 87599h59m30s, 30s less than --validity" + hint},
+		"an unknown flag": {[]string{"--nope"}, "unknown flag: --nope" + hint},
+		"an argument":     {[]string{"now"}, `unknown command "now" for "kthena-certgen bootstrap"` + hint},
+		"no namespace":    {[]string{"--namespace="}, "--namespace is required: name the namespace of the Secret" + hint},
+		"a malformed namespace": {
+			[]string{"--namespace=A_B"}, `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`,
+		},
+		"no Secret": {[]string{"--secret-name="}, "--secret-name is required: name the Secret" + hint},
+		"a malformed Secret": {
+			[]string{"--secret-name=a/b"}, `--secret-name "a/b" is not a name: a lowercase RFC 1123 subdomain must consist of`,
+		},
+		"an empty DNS name": {[]string{"--dns-name=a,,b"}, "--dns-name: a DNS name must not be empty" + hint},
+		"a malformed DNS name": {
+			[]string{"--dns-name=*.svc"},
+			`--dns-name: DNS name "*.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots` + hint,
+		},
+		"a DNS name that is an IP address": {
+			[]string{"--dns-name=10.0.0.1"}, `--dns-name: DNS name "10.0.0.1" is an IP address: use a name` + hint,
+		},
+		"a DNS name of nothing": {
+			[]string{"--dns-name=", "--dns-name=a"},
+			`invalid argument "" for "--dns-name" flag: it is empty: name one, or leave the flag out` + hint,
+		},
+		"a mutating configuration of nothing": {
+			[]string{"--mutating-webhook-configuration", ""},
+			`invalid argument "" for "--mutating-webhook-configuration" flag: it is empty: name one, or leave the flag out` + hint,
+		},
+		"a configuration of nothing": {
+			[]string{"--validating-webhook-configuration=a", "--validating-webhook-configuration="},
+			`invalid argument "" for "--validating-webhook-configuration" flag: it is empty: name one, or leave the flag out` + hint,
+		},
+		"a malformed mutating configuration": {
+			[]string{"--mutating-webhook-configuration=A"}, `--mutating-webhook-configuration "A" is not a name: `,
+		},
+		"a malformed configuration": {
+			[]string{"--validating-webhook-configuration=a..b"}, `--validating-webhook-configuration "a..b" is not a name: `,
+		},
+		"a folder that does not exist": {
+			[]string{"--output-dir=" + file + "s"},
+			"--output-dir: an existing folder that can be written to is needed: stat " + file + "s: no such file or directory" + hint,
+		},
+		"a folder that is a file": {
+			[]string{"--output-dir=" + file},
+			"--output-dir: an existing folder that can be written to is needed: open " + file + ": not a directory" + hint,
+		},
+		"a folder that cannot be written to": {
+			[]string{"--output-dir=/proc/self"}, "--output-dir: an existing folder that can be written to is needed: open /proc/self/..check.",
+		},
+		"a malformed label": {[]string{"--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`},
+		"a malformed annotation": {
+			[]string{"--await-annotation=a b=c"}, `--await-annotation "a b" is not an annotation's key: name part must consist of`,
+		},
+		"a negative patience": {
+			[]string{"--webhook-patience=-1s"}, "--webhook-patience -1s is not allowed: use 0 or more" + hint,
+		},
+		"a malformed annotation's key": {
+			[]string{"--annotation=a b=c"}, `--annotation "a b" is not an annotation's key: name part must consist of`,
+		},
+		"an annotation without a value": {[]string{"--annotation=a"}, `--annotation "a" has no value: write key=value` + hint},
+		"a label without a value": {
+			[]string{"--label=a"}, `invalid argument "a" for "--label" flag: a must be formatted as key=value` + hint,
+		},
+		"a negative validity": {
+			[]string{"--validity=-1h"}, "--validity: a validity of -1h0m0s is not allowed: use 1h to 876000h" + hint,
+		},
+		"a validity below an hour": {
+			[]string{"--validity=59m"}, "--validity: a validity of 59m0s is not allowed: use 1h to 876000h" + hint,
+		},
+		"a validity without a unit": {
+			[]string{"--validity=3650"}, `invalid argument "3650" for "--validity" flag: time: missing unit in duration "3650"` + hint,
+		},
+		"an unknown key algorithm": {
+			[]string{"--key-algorithm=DSA"}, `--key-algorithm, --key-size: key algorithm "DSA" is unknown: use ECDSA, RSA, Ed25519` + hint,
+		},
+		"a key size that does not exist": {
+			[]string{"--key-size=1"}, "--key-algorithm, --key-size: key size 1 is not allowed for ECDSA: use 256, 384" + hint,
+		},
+		"no time at all":        {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0" + hint},
+		"an unknown log format": {[]string{"--log-format=xml"}, `--log-format "xml" is unknown: use text or json` + hint},
+		"a kubeconfig that does not exist": {
+			[]string{"--kubeconfig=" + file + "s"}, "--kubeconfig: reading the kubeconfig: stat " + file + "s: no such file or directory" + hint,
+		},
+		"a kubeconfig that is none": {
+			[]string{"--kubeconfig=" + file}, `--kubeconfig: reading the kubeconfig: error loading config file "` + file + `": `,
+		},
+		"nothing to find the API server by": {
+			nil, "this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file" + hint,
+		},
+		"a renewal before the beginning": {
+			[]string{"--validity=24h", "--renew-before=24h"},
+			"--renew-before 24h0m0s is not allowed: use 0 to 23h59m30s, 30s less than --validity" + hint,
+		},
+		"a renewal right after the beginning": {
+			[]string{"--validity=24h", "--renew-before=23h59m31s"},
+			"--renew-before 23h59m31s is not allowed: use 0 to 23h59m30s, 30s less than --validity" + hint,
+		},
+		"a renewal as early as is allowed": {
+			[]string{"--validity=24h", "--renew-before=23h59m30s", "--label=a b=c"}, `--label: Invalid value: "a b": name part must consist of`,
+		},
+		"a negative renewal": {
+			[]string{"--renew-before=-1s"}, "--renew-before -1s is not allowed: use 0 to 87599h59m30s, 30s less than --validity" + hint,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"bootstrap", "--namespace=ns", "--secret-name=certs"}, tc.args...)
@@ -87,9 +151,15 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		args []string
 		want string
 	}{
-		"two names":       {[]string{"--mutating-webhook-configuration=A", "--validating-webhook-configuration=B", "--secret-name=C"}, `--secret-name "C" is not a name: `},
-		"two annotations": {[]string{"--await-annotation=c =x", "--await-annotation=a =x", "--await-annotation=b =x"}, `--await-annotation "a " is not an annotation's key: `},
-		"two labels":      {[]string{"--label=c =x", "--label=a =x", "--label=b =x"}, `--label: Invalid value: "a ": `},
+		"two names": {
+			[]string{"--mutating-webhook-configuration=A", "--validating-webhook-configuration=B", "--secret-name=C"},
+			`--secret-name "C" is not a name: `,
+		},
+		"two annotations": {
+			[]string{"--await-annotation=c =x", "--await-annotation=a =x", "--await-annotation=b =x"},
+			`--await-annotation "a " is not an annotation's key: `,
+		},
+		"two labels": {[]string{"--label=c =x", "--label=a =x", "--label=b =x"}, `--label: Invalid value: "a ": `},
 	} {
 		t.Run("the first of "+name+", whenever it is asked", func(t *testing.T) {
 			for range 20 {
@@ -113,14 +183,24 @@ func TestBadInputIsRefusedInOneLine(t *testing.T) {
 		args []string // after the required flags
 		want string
 	}{
-		"a malformed namespace":    {[]string{"--namespace=A_B"}, `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`},
-		"no Helm release":          {[]string{"--release="}, `--release "" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
-		"a malformed Helm release": {[]string{"--release=a,b"}, `--release "a,b" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
-		"no time at all":           {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0"},
-		"no API server":            {nil, "this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file"},
-		"an unknown output":        {[]string{"--output=der"}, `--output "der" is unknown: use pem or base64`},
-		"no file to add":           {[]string{"--add=nowhere.crt"}, "--add: open nowhere.crt: no such file or directory"},
-		"a file without CAs":       {[]string{"--add=command_test.go"}, "--add: command_test.go holds no certificate that the API server would read: it has to be PEM"},
+		"a malformed namespace": {
+			[]string{"--namespace=A_B"}, `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`,
+		},
+		"no Helm release": {
+			[]string{"--release="}, `--release "" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`,
+		},
+		"a malformed Helm release": {
+			[]string{"--release=a,b"}, `--release "a,b" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`,
+		},
+		"no time at all": {[]string{"--timeout=0s"}, "--timeout 0s is not allowed: use more than 0"},
+		"no API server": {
+			nil, "this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file",
+		},
+		"an unknown output": {[]string{"--output=der"}, `--output "der" is unknown: use pem or base64`},
+		"no file to add":    {[]string{"--add=nowhere.crt"}, "--add: open nowhere.crt: no such file or directory"},
+		"a file without CAs": {
+			[]string{"--add=command_test.go"}, "--add: command_test.go holds no certificate that the API server would read: it has to be PEM",
+		},
 	} {
 		for _, command := range []string{"ca-bundle", "release"} {
 			if command == "release" && slices.Contains([]string{"an unknown output", "no file to add", "a file without CAs"}, name) {
@@ -151,12 +231,19 @@ func TestVerifyRefusesBadFlagsInOneLine(t *testing.T) {
 		arg  string
 		want string
 	}{
-		"a malformed namespace":             {"--namespace=A_B", `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`},
-		"a malformed release":               {"--release=a/b", `--release "a/b" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`},
-		"a negative time":                   {"--warn-within=-1h", "--warn-within -1h0m0s is not allowed: use 0 or more" + hint},
-		"an unknown form":                   {"--output=xml", `--output "xml" is unknown: use table, json or yaml` + hint},
-		"no time at all":                    {"--timeout=0s", "--timeout 0s is not allowed: use more than 0" + hint},
-		"nothing to find the API server by": {"--release=r", "this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file" + hint},
+		"a malformed namespace": {
+			"--namespace=A_B", `--namespace "A_B" is not a namespace: a lowercase RFC 1123 label must consist of`,
+		},
+		"a malformed release": {
+			"--release=a/b", `--release "a/b" is not the name of a release: a lowercase RFC 1123 subdomain must consist of`,
+		},
+		"a negative time": {"--warn-within=-1h", "--warn-within -1h0m0s is not allowed: use 0 or more" + hint},
+		"an unknown form": {"--output=xml", `--output "xml" is unknown: use table, json or yaml` + hint},
+		"no time at all":  {"--timeout=0s", "--timeout 0s is not allowed: use more than 0" + hint},
+		"nothing to find the API server by": {
+			"--release=r",
+			"this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no ~/.kube/config: name a kubeconfig file" + hint,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t, "verify", "--namespace=ns", tc.arg)
@@ -175,10 +262,17 @@ func TestTheVerdictOfVerifyIsTheExitCode(t *testing.T) {
 		code   int
 		want   string
 	}{
-		"all is well":                  {verify.Report{Verdict: verify.VerdictOK}, exitDone, ""},
-		"a certificate expires soon":   {verify.Report{Release: "r", Verdict: verify.VerdictExpiring}, exitExpiring, "a certificate of release r expires soon: see the findings"},
-		"something is broken":          {broken, exitBroken, "release r is broken: see the findings"},
-		"not everything could be seen": {verify.Report{Release: "r", Namespace: "ns", Verdict: verify.VerdictIncomplete, MissingRights: []string{"get secrets a", "list b"}}, exitFailed, "verifying release r in namespace ns was not possible in full: these rights are missing, grant them to whom the kubeconfig or the pod names: get secrets a, list b"},
+		"all is well": {verify.Report{Verdict: verify.VerdictOK}, exitDone, ""},
+		"a certificate expires soon": {
+			verify.Report{Release: "r", Verdict: verify.VerdictExpiring}, exitExpiring, "a certificate of release r expires soon: see the findings",
+		},
+		"something is broken": {broken, exitBroken, "release r is broken: see the findings"},
+		"not everything could be seen": {
+			verify.Report{Release: "r", Namespace: "ns", Verdict: verify.VerdictIncomplete, MissingRights: []string{"get secrets a", "list b"}},
+			exitFailed,
+			"verifying release r in namespace ns was not possible in full: these rights are missing, grant them to whom the kubeconfig or the " +
+				"pod names: get secrets a, list b",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := conclude(tc.report)

@@ -77,7 +77,10 @@ log, in Events and as metrics.`,
 func (o *controllerOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&o.config, "config", "", "file that says what to keep in order (required)")
-	fs.StringToStringVar(&o.dirs, "certificate-dir", nil, "secret=folder where the Secret's tls.crt and ca.crt are mounted; repeatable; auto mode reads the Secrets instead")
+	fs.StringToStringVar(
+		&o.dirs, "certificate-dir", nil,
+		"secret=folder where the Secret's tls.crt and ca.crt are mounted; repeatable; auto mode reads the Secrets instead",
+	)
 	fs.StringVar(&o.metrics, "metrics-bind-address", ":8080", "address of the metrics, by HTTP; 0 is none")
 	fs.StringVar(&o.probes, "health-probe-bind-address", ":8081", "address of /healthz and /readyz, by HTTP; 0 is none")
 	o.connection.addConnectionFlags(fs)

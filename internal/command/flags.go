@@ -38,7 +38,10 @@ func (o *connection) addFlags(fs *pflag.FlagSet) {
 // addConnectionFlags adds the flags of a command that runs in pods, or until it is ended.
 func (o *connection) addConnectionFlags(fs *pflag.FlagSet) {
 	o.access.PodFirst = true
-	fs.StringVar(&o.access.Kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account, else ~/.kube/config")
+	fs.StringVar(
+		&o.access.Kubeconfig, "kubeconfig", "",
+		"kubeconfig file; default: the files that KUBECONFIG names, else the pod's service account, else ~/.kube/config",
+	)
 	o.addLogFlag(fs)
 }
 
@@ -81,7 +84,10 @@ func (o *connection) connect(stderr io.Writer, version string) (*kube.Client, *s
 
 // addAccessFlags adds the flags that kubectl has for the way to the API server, by client-go's own.
 func addAccessFlags(fs *pflag.FlagSet, a *kube.Access) {
-	fs.StringVar(&a.Kubeconfig, "kubeconfig", "", "kubeconfig file; default: the files that KUBECONFIG names, else ~/.kube/config, else the pod's service account")
+	fs.StringVar(
+		&a.Kubeconfig, "kubeconfig", "",
+		"kubeconfig file; default: the files that KUBECONFIG names, else ~/.kube/config, else the pod's service account",
+	)
 	names := clientcmd.RecommendedConfigOverrideFlags("")
 	for _, f := range []struct {
 		clientcmd.FlagInfo

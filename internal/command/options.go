@@ -45,15 +45,28 @@ func (o *bootstrapOptions) addFlags(fs *pflag.FlagSet) {
 		"MutatingWebhookConfiguration whose entries must trust the CA; repeatable")
 	fs.Var((*names)(&o.validating), "validating-webhook-configuration",
 		"ValidatingWebhookConfiguration whose entries must trust the CA; repeatable")
-	fs.StringToStringVar(&o.awaited, "await-annotation", nil, "annotation key=value that the webhook configurations should have before they are changed; waited for "+webhook.AnnotationPatience.String()+" at most; repeatable")
-	fs.DurationVar(&o.patience, "webhook-patience", 0, "how long to wait for a webhook configuration that does not exist, if a controller gives it the CA later; 0 is until --timeout")
+	fs.StringToStringVar(
+		&o.awaited, "await-annotation", nil,
+		"annotation key=value that the webhook configurations should have before they are changed; waited for "+
+			webhook.AnnotationPatience.String()+" at most; repeatable",
+	)
+	fs.DurationVar(
+		&o.patience, "webhook-patience", 0,
+		"how long to wait for a webhook configuration that does not exist, if a controller gives it the CA later; 0 is until --timeout",
+	)
 	fs.StringVar(&o.outputDir, "output-dir", "", "existing folder to write tls.crt, tls.key and ca.crt to; none are written when empty")
 	fs.StringToStringVar(&o.labels, "label", nil, "label key=value for the Secret; repeatable")
 	// A value may hold commas.
 	fs.StringArrayVar(&o.annotations, "annotation", nil, "annotation key=value for the Secret; repeatable")
 	o.certificate.addFlags(fs)
-	fs.DurationVar(&o.renewBefore, "renew-before", 0, "remaining life below which the certificate is renewed; 0 is a third of the validity, 30s less than it the most")
-	fs.BoolVar(&o.forceRenew, "force-renew", false, "renew a valid certificate now; for people, not for init containers: every run with it makes a new CA")
+	fs.DurationVar(
+		&o.renewBefore, "renew-before", 0,
+		"remaining life below which the certificate is renewed; 0 is a third of the validity, 30s less than it the most",
+	)
+	fs.BoolVar(
+		&o.forceRenew, "force-renew", false,
+		"renew a valid certificate now; for people, not for init containers: every run with it makes a new CA",
+	)
 	o.connection.addFlags(fs)
 }
 

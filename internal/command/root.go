@@ -86,7 +86,8 @@ also: 5 a certificate expires soon, 6 something is broken.`,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 	}
-	root.AddCommand(newBootstrapCommand(version), newControllerCommand(version), newVerifyCommand(version), newPlanCommand(version), newGenerateCommand(), newCABundleCommand(version), newReleaseCommand(version),
+	root.AddCommand(newBootstrapCommand(version), newControllerCommand(version), newVerifyCommand(version), newPlanCommand(version),
+		newGenerateCommand(), newCABundleCommand(version), newReleaseCommand(version),
 		newVersionCommand(version))
 	return root
 }

@@ -31,7 +31,10 @@ type target struct {
 const usualNamespace = "kthena-system"
 
 func (o *target) addFlags(fs *pflag.FlagSet) {
-	fs.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the Helm release; default: the context's, or "+usualNamespace+" when the release is there and not in the context's")
+	fs.StringVarP(
+		&o.namespace, "namespace", "n", "",
+		"namespace of the Helm release; default: the context's, or "+usualNamespace+" when the release is there and not in the context's",
+	)
 	fs.StringVar(&o.release, "release", "kthena", "name of the Helm release")
 }
 
@@ -122,7 +125,9 @@ func (o *target) webhookConfigurations(ctx context.Context, client *kube.Client)
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("finding the webhook configurations of release %s/%s: there are none; check --namespace and --release", o.namespace, o.release)
+		return nil, fmt.Errorf(
+			"finding the webhook configurations of release %s/%s: there are none; check --namespace and --release", o.namespace, o.release,
+		)
 	}
 	return found, nil
 }

@@ -84,7 +84,10 @@ EndpointSlices, create Kthena's objects and, from outside the cluster, create po
 func (o *verifyOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	o.target.addFlags(fs)
-	fs.DurationVar(&o.warnWithin, "warn-within", 0, "remaining life below which a certificate expires soon; 0 is 30 days, or a tenth of its life where that is shorter")
+	fs.DurationVar(
+		&o.warnWithin, "warn-within", 0,
+		"remaining life below which a certificate expires soon; 0 is 30 days, or a tenth of its life where that is shorter",
+	)
 	fs.StringVarP(&o.output, "output", "o", outputTable, "form of the report: table, json or yaml")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "limit for the whole run")
 	addAccessFlags(fs, &o.access)
@@ -140,11 +143,15 @@ func (o *verifyOptions) explain(ctx context.Context, host string, err error) err
 	case errors.Is(err, verify.ErrNothing):
 		return fmt.Errorf("verifying release %s: %w", o.release, err)
 	case apierrors.IsUnauthorized(err):
-		return fmt.Errorf("verifying release %s: the API server %s does not accept the credentials of the kubeconfig, renew them: %w", o.release, host, err)
+		return fmt.Errorf(
+			"verifying release %s: the API server %s does not accept the credentials of the kubeconfig, renew them: %w", o.release, host, err,
+		)
 	case errors.As(err, &answered):
 		return fmt.Errorf("verifying release %s: %w", o.release, err)
 	}
-	return fmt.Errorf("verifying release %s: the API server %s cannot be reached, check the kubeconfig and whether it runs: %w", o.release, host, err)
+	return fmt.Errorf(
+		"verifying release %s: the API server %s cannot be reached, check the kubeconfig and whether it runs: %w", o.release, host, err,
+	)
 }
 
 // verdictError says that a report is not good.
@@ -165,7 +172,14 @@ func conclude(r verify.Report) error {
 		parts = append(parts, fmt.Sprintf("a certificate of release %s expires soon: see the findings", r.Release))
 	}
 	if len(r.MissingRights) > 0 {
-		parts = append(parts, fmt.Sprintf("verifying release %s in namespace %s was not possible in full: these rights are missing, grant them to whom the kubeconfig or the pod names: %s", r.Release, r.Namespace, strings.Join(r.MissingRights, ", ")))
+		parts = append(
+			parts,
+			fmt.Sprintf(
+				"verifying release %s in namespace %s was not possible in full: these rights are missing, grant them to whom the kubeconfig or the "+
+					"pod names: %s",
+				r.Release, r.Namespace, strings.Join(r.MissingRights, ", "),
+			),
+		)
 	}
 	switch {
 	case len(parts) == 0:

@@ -96,7 +96,9 @@ func TestHealingDoesNotWaitForWhatItDoesNotNeed(t *testing.T) {
 		defer close(ended)
 		c.Run(ctx)
 	}()
-	require.Eventually(t, func() bool { return c.components[0].healing.err() == nil }, 30*time.Second, time.Millisecond, "it heals before pods are known")
+	require.Eventually(
+		t, func() bool { return c.components[0].healing.err() == nil }, 30*time.Second, time.Millisecond, "it heals before pods are known",
+	)
 	require.Error(t, c.Ready())
 	close(api.pods)
 	require.Eventually(t, func() bool { return c.Ready() == nil }, 30*time.Second, time.Millisecond, "and all is in order when they are")

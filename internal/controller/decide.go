@@ -58,7 +58,10 @@ func (d *decision) lookAgain(in time.Duration) {
 func decide(cfg *Config, o *observation, m *memory, now time.Time) decision {
 	var d decision
 	if o.deployment == nil {
-		d.find(&o.certificates[0], verify.DeploymentMissing, patience, "Deployment %s/%s does not exist, so nothing is rolled: run helm upgrade", cfg.Namespace, o.component)
+		d.find(
+			&o.certificates[0], verify.DeploymentMissing, patience, "Deployment %s/%s does not exist, so nothing is rolled: run helm upgrade",
+			cfg.Namespace, o.component,
+		)
 	}
 	usable, stale := true, 0
 	for i := range o.certificates {
@@ -109,7 +112,10 @@ func judgePods(cfg *Config, c *certificate, o *observation, d *decision, now tim
 				continue // found already
 			}
 			if out := verify.VerifyChain(p.chain, e.cas, c.name, now); out.Code != "" {
-				d.find(c, out.Code, patience, "Pod %s/%s: the certificate %s that it serves %s, says webhook %s of %s", cfg.Namespace, p.endpoint.Pod, short(p.chain[0]), out.Detail, e.name, e.configuration)
+				d.find(
+					c, out.Code, patience, "Pod %s/%s: the certificate %s that it serves %s, says webhook %s of %s", cfg.Namespace, p.endpoint.Pod,
+					short(p.chain[0]), out.Detail, e.name, e.configuration,
+				)
 				break
 			}
 		}

@@ -52,11 +52,14 @@ func newScene(t *testing.T) *scene {
 	s := &scene{old: made(t), current: made(t), m: &memory{}}
 	s.cfg = &Config{
 		Namespace: "ns", Mode: verify.Auto, Roll: true, Validity: metav1.Duration{Duration: months},
-		Settle: metav1.Duration{Duration: settle}, RetireAfter: metav1.Duration{Duration: 10 * time.Minute}, WarnWithin: metav1.Duration{Duration: 30 * 24 * time.Hour},
+		Settle: metav1.Duration{Duration: settle}, RetireAfter: metav1.Duration{Duration: 10 * time.Minute}, WarnWithin: metav1.Duration{
+			Duration: 30 * 24 * time.Hour,
+		},
 	}
 	d := &deployment{}
 	d.Metadata.Name, d.Metadata.Generation, d.Spec.Replicas = "server", 3, ptr.To[int32](3)
-	d.Status.ObservedGeneration, d.Status.Replicas, d.Status.UpdatedReplicas, d.Status.ReadyReplicas, d.Status.AvailableReplicas = 3, 3, 3, 3, 3
+	d.Status.ObservedGeneration, d.Status.Replicas, d.Status.UpdatedReplicas = 3, 3, 3
+	d.Status.ReadyReplicas, d.Status.AvailableReplicas = 3, 3
 	s.o = &observation{component: "server", deployment: d, certificates: []certificate{{
 		Certificate: Certificate{Service: "hook", Secret: "certs", DNSNames: []string{name}},
 		name:        name, exists: true, ours: true, stored: s.current, retired: map[string]bool{},
@@ -133,13 +136,17 @@ func TestPodsAreNotRolledYet(t *testing.T) {
 		change func(s *scene)
 		why    string
 	}{
-		"while the Deployment is paused":     {func(s *scene) { s.o.deployment.Spec.Paused = true }, "it is paused"},
-		"while its last change is not seen":  {func(s *scene) { s.o.deployment.Metadata.Generation++ }, "it is progressing"},
-		"while it progresses":                {func(s *scene) { s.o.deployment.Status.UpdatedReplicas = 2 }, "it is progressing"},
-		"while an old pod is still there":    {func(s *scene) { s.o.deployment.Status.Replicas = 4 }, "it is progressing"},
-		"while a pod is not available":       {func(s *scene) { s.o.deployment.Status.AvailableReplicas = 2 }, "not all of its pods are available"},
-		"while another Deployment is rolled": {func(s *scene) { s.o.busy = "other" }, "it is not rolled before the roll of Deployment other has ended"},
-		"when the configuration forbids it":  {func(s *scene) { s.cfg.Roll = false }, "it would be rolled, which the configuration forbids"},
+		"while the Deployment is paused":    {func(s *scene) { s.o.deployment.Spec.Paused = true }, "it is paused"},
+		"while its last change is not seen": {func(s *scene) { s.o.deployment.Metadata.Generation++ }, "it is progressing"},
+		"while it progresses":               {func(s *scene) { s.o.deployment.Status.UpdatedReplicas = 2 }, "it is progressing"},
+		"while an old pod is still there":   {func(s *scene) { s.o.deployment.Status.Replicas = 4 }, "it is progressing"},
+		"while a pod is not available": {
+			func(s *scene) { s.o.deployment.Status.AvailableReplicas = 2 }, "not all of its pods are available",
+		},
+		"while another Deployment is rolled": {
+			func(s *scene) { s.o.busy = "other" }, "it is not rolled before the roll of Deployment other has ended",
+		},
+		"when the configuration forbids it": {func(s *scene) { s.cfg.Roll = false }, "it would be rolled, which the configuration forbids"},
 		"when they were rolled to that certificate once": {func(s *scene) {
 			s.o.deployment.Spec.Template.Metadata.Annotations = map[string]string{annotationCertificate: gen.Fingerprint(s.current.Leaf)}
 		}, "it was rolled to it already"},
@@ -184,7 +191,10 @@ func TestASecretThatIsHeldInDeletionIsToldAndNotRolledTo(t *testing.T) {
 	d := s.after(settle)
 	assert.Empty(t, d.roll)
 	require.Equal(t, []verify.Code{verify.SecretTerminating}, codes(d))
-	assert.Equal(t, "Secret ns/certs: it is being deleted, and its finalizers hold it: a pod that starts waits for it to go: pods are not rolled to it", d.findings[0].message)
+	assert.Equal(
+		t, "Secret ns/certs: it is being deleted, and its finalizers hold it: a pod that starts waits for it to go: pods are not rolled to it",
+		d.findings[0].message,
+	)
 	assert.Equal(t, []verify.Code{verify.SecretTerminating}, d.refused)
 }
 
@@ -342,11 +352,19 @@ func TestTheEndOfACertificateIsTold(t *testing.T) {
 		at     time.Duration
 		told   bool
 	}{
-		"not of one that the controller renews itself":                {func(*scene) {}, months - time.Hour, false},
-		"of one of somebody else's":                                   {func(s *scene) { s.cfg.Mode, s.cert().ours = verify.Manual, false }, months - months/10 + time.Second, true},
-		"not before a tenth of its life is left":                      {func(s *scene) { s.cfg.Mode, s.cert().ours = verify.Manual, false }, months - months/10 - time.Hour, false},
-		"not before it is asked for, where that is later":             {func(s *scene) { s.cfg.Mode, s.cert().ours, s.cfg.WarnWithin.Duration = verify.Manual, false, time.Hour }, months - 2*time.Hour, false},
-		"of what a pod serves, where pods are not to be rolled by us": {func(s *scene) { s.renewed(); s.cfg.Roll = false }, months - time.Hour, true},
+		"not of one that the controller renews itself": {func(*scene) {}, months - time.Hour, false},
+		"of one of somebody else's": {
+			func(s *scene) { s.cfg.Mode, s.cert().ours = verify.Manual, false }, months - months/10 + time.Second, true,
+		},
+		"not before a tenth of its life is left": {
+			func(s *scene) { s.cfg.Mode, s.cert().ours = verify.Manual, false }, months - months/10 - time.Hour, false,
+		},
+		"not before it is asked for, where that is later": {
+			func(s *scene) { s.cfg.Mode, s.cert().ours, s.cfg.WarnWithin.Duration = verify.Manual, false, time.Hour }, months - 2*time.Hour, false,
+		},
+		"of what a pod serves, where pods are not to be rolled by us": {
+			func(s *scene) { s.renewed(); s.cfg.Roll = false }, months - time.Hour, true,
+		},
 	} {
 		t.Run(title, func(t *testing.T) {
 			s := newScene(t)

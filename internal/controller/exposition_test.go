@@ -66,12 +66,20 @@ func TestMetricsAreWhatPrometheusReads(t *testing.T) {
 	assert.EqualValues(t, s.old.NotAfter.Unix(), value(t, families, ends, of("source", "served")))
 	assert.EqualValues(t, now.Unix(), value(t, families, ends, of("source", "trusted")), "one entry does not trust it now")
 	trusted := "kthena_certgen_webhook_trusted"
-	assert.EqualValues(t, 1, value(t, families, trusted, map[string]string{"component": "server", "configuration": "config", "webhook": "check"}))
-	assert.EqualValues(t, 0, value(t, families, trusted, map[string]string{"component": "server", "configuration": "config", "webhook": "mistrusts"}))
+	assert.EqualValues(
+		t, 1, value(t, families, trusted, map[string]string{"component": "server", "configuration": "config", "webhook": "check"}),
+	)
+	assert.EqualValues(
+		t, 0, value(t, families, trusted, map[string]string{"component": "server", "configuration": "config", "webhook": "mistrusts"}),
+	)
 	assert.EqualValues(t, 1, value(t, families, "kthena_certgen_finding", of("code", "stale")))
 	assert.EqualValues(t, 2, value(t, families, "kthena_certgen_heals_total", map[string]string{"component": "server", "reason": "ca-bundle"}))
-	assert.EqualValues(t, 0, value(t, families, "kthena_certgen_rolls_total", map[string]string{"component": "server"}), "it is there from the beginning")
-	assert.EqualValues(t, now.Unix(), value(t, families, "kthena_certgen_last_reconcile_timestamp_seconds", map[string]string{"component": "server"}))
+	assert.EqualValues(
+		t, 0, value(t, families, "kthena_certgen_rolls_total", map[string]string{"component": "server"}), "it is there from the beginning",
+	)
+	assert.EqualValues(
+		t, now.Unix(), value(t, families, "kthena_certgen_last_reconcile_timestamp_seconds", map[string]string{"component": "server"}),
+	)
 	for _, f := range families["kthena_certgen_build_info"].Metric[0].Label {
 		if f.GetName() == "version" {
 			assert.Equal(t, `v1"\`+"\n", f.GetValue(), "the value of a label may be anything")

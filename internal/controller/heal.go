@@ -117,14 +117,18 @@ func (c *Controller) tellHealed(ctx context.Context, r *component, cert *watched
 	if sum.Outcome != string(secret.Reused) {
 		// The pass has recorded an Event about the Secret.
 		c.metrics.heals.add(1, r.Deployment, sum.Reason)
-		c.Log.Info("secret is good again", "secret", sum.Secret, "reason", sum.Reason, "ca", sum.CAFingerprint, "patched", strings.Join(patched, ", "))
+		c.Log.Info(
+			"secret is good again", "secret", sum.Secret, "reason", sum.Reason, "ca", sum.CAFingerprint, "patched", strings.Join(patched, ", "),
+		)
 		return
 	}
 	if len(patched) > 0 {
 		// Somebody who takes it out at once again is answered a little later each time.
 		r.healing.repeated, r.healedAt = min(r.healing.repeated+1, patientHeals+3), c.Now()
 		c.metrics.heals.add(1, r.Deployment, reasonBundle)
-		c.tell.healed(ctx, cert.Secret, uidOf(stored), "the CA of the Secret was missing in "+strings.Join(patched, " and ")+", and is there again")
+		c.tell.healed(
+			ctx, cert.Secret, uidOf(stored), "the CA of the Secret was missing in "+strings.Join(patched, " and ")+", and is there again",
+		)
 	}
 }
 
@@ -141,8 +145,9 @@ func (c *Controller) want(cert Certificate) secret.Want {
 
 func (c *Controller) store(component Component, cert Certificate) *secret.Store {
 	return &secret.Store{
-		Client: c.Client.Secrets(c.Config.Namespace), Namespace: c.Config.Namespace, Name: cert.Secret, Labels: component.Labels, Annotations: component.Annotations,
-		Version: c.Version, FieldManager: fieldManager, Now: c.Now, Log: c.Log,
+		Client: c.Client.Secrets(c.Config.Namespace), Namespace: c.Config.Namespace, Name: cert.Secret, Labels: component.Labels,
+		Annotations: component.Annotations,
+		Version:     c.Version, FieldManager: fieldManager, Now: c.Now, Log: c.Log,
 	}
 }
 
@@ -161,7 +166,9 @@ func (c *Controller) pass(component Component, cert Certificate, configurations 
 }
 
 func (c *Controller) configuration(of configured) *webhook.Configuration {
-	return &webhook.Configuration{API: c.Client.ConfigurationsOf(of.kind), Kind: of.kind, Name: of.name, FieldManager: fieldManager, Now: c.Now, Log: c.Log}
+	return &webhook.Configuration{
+		API: c.Client.ConfigurationsOf(of.kind), Kind: of.kind, Name: of.name, FieldManager: fieldManager, Now: c.Now, Log: c.Log,
+	}
 }
 
 // configuration is a webhook configuration of either kind; what differs between their entries is not looked at.

@@ -36,13 +36,17 @@ type seen struct {
 
 func newMetrics(version string, components []Component) *metrics {
 	m := &metrics{
-		version:  version,
-		heals:    newFamily(typeCounter, "heals_total", "Repairs and renewals, by their reason.", "component", "reason"),
-		rolls:    newFamily(typeCounter, "rolls_total", "Rolls of a Deployment to another certificate.", "component"),
-		retired:  newFamily(typeCounter, "retired_cas_total", "CA certificates that left a Secret, because nothing serves a certificate of theirs.", "component"),
-		refusals: newFamily(typeCounter, "refusals_total", "Times that pods began not to be rolled to what a Secret holds, by the reason.", "component", "code"),
-		errors:   newFamily(typeCounter, "reconcile_errors_total", "Reconciles that ended with an error.", "component"),
-		seen:     map[string]seen{},
+		version: version,
+		heals:   newFamily(typeCounter, "heals_total", "Repairs and renewals, by their reason.", "component", "reason"),
+		rolls:   newFamily(typeCounter, "rolls_total", "Rolls of a Deployment to another certificate.", "component"),
+		retired: newFamily(
+			typeCounter, "retired_cas_total", "CA certificates that left a Secret, because nothing serves a certificate of theirs.", "component",
+		),
+		refusals: newFamily(
+			typeCounter, "refusals_total", "Times that pods began not to be rolled to what a Secret holds, by the reason.", "component", "code",
+		),
+		errors: newFamily(typeCounter, "reconcile_errors_total", "Reconciles that ended with an error.", "component"),
+		seen:   map[string]seen{},
 	}
 	// A counter that is there from the beginning has no first step that a rate would miss.
 	for _, c := range components {
@@ -78,12 +82,19 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // collect is all metrics as they are now.
 func (m *metrics) collect() []*family {
 	g := gauges{
-		notAfter: newFamily(typeGauge, "certificate_not_after_timestamp_seconds", "End of a certificate, as the Secret stores it, as the pod serves it whose ends first, as the webhook entry trusts it that stops to first.", "component", "service", "source"),
-		ready:    newFamily(typeGauge, "ready_pods", "Ready pods behind a Service.", "component", "service"),
-		stale:    newFamily(typeGauge, "stale_pods", "Ready pods that serve another certificate than the Secret holds.", "component", "service"),
-		trusted:  newFamily(typeGauge, "webhook_trusted", "Whether a webhook entry trusts what every ready pod serves.", "component", "configuration", "webhook"),
-		finding:  newFamily(typeGauge, "finding", "1 while there is a finding of this code.", "component", "service", "code"),
-		last:     newFamily(typeGauge, "last_reconcile_timestamp_seconds", "Time of the last reconcile without an error.", "component"),
+		notAfter: newFamily(
+			typeGauge, "certificate_not_after_timestamp_seconds",
+			"End of a certificate, as the Secret stores it, as the pod serves it whose ends first, as the webhook entry trusts it that stops "+
+				"to first.",
+			"component", "service", "source",
+		),
+		ready: newFamily(typeGauge, "ready_pods", "Ready pods behind a Service.", "component", "service"),
+		stale: newFamily(typeGauge, "stale_pods", "Ready pods that serve another certificate than the Secret holds.", "component", "service"),
+		trusted: newFamily(
+			typeGauge, "webhook_trusted", "Whether a webhook entry trusts what every ready pod serves.", "component", "configuration", "webhook",
+		),
+		finding: newFamily(typeGauge, "finding", "1 while there is a finding of this code.", "component", "service", "code"),
+		last:    newFamily(typeGauge, "last_reconcile_timestamp_seconds", "Time of the last reconcile without an error.", "component"),
 	}
 	build := newFamily(typeGauge, "build_info", "1, with the version of the program.", "version", "goversion")
 	build.set(1, m.version, runtime.Version())

@@ -64,7 +64,8 @@ func (d *deployment) unsettled() string {
 // rolling reports whether a roll is on its way that may still succeed.
 func (d *deployment) rolling() bool {
 	s := d.Status
-	if d.Spec.Paused || s.ObservedGeneration == d.Metadata.Generation && s.UpdatedReplicas == d.replicas() && s.Replicas == d.replicas() && s.AvailableReplicas == d.replicas() {
+	if d.Spec.Paused || s.ObservedGeneration == d.Metadata.Generation && s.UpdatedReplicas == d.replicas() && s.Replicas == d.replicas() &&
+		s.AvailableReplicas == d.replicas() {
 		return false
 	}
 	for _, c := range s.Conditions {

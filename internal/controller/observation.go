@@ -78,7 +78,8 @@ func (c *certificate) usable(mode string, now time.Time) (code verify.Code, why 
 			return verify.BundleMissing, "webhook " + e.name + " of " + e.configuration + " has no CA bundle"
 		}
 		if o := verify.VerifyChain(c.stored.Chain, e.cas, c.name, now); o.Code != "" {
-			return verify.SecretUntrusted, "its certificate " + short(c.stored.Leaf) + " " + o.Detail + " by webhook " + e.name + " of " + e.configuration
+			return verify.SecretUntrusted, "its certificate " + short(c.stored.Leaf) + " " + o.Detail + " by webhook " + e.name + " of " +
+				e.configuration
 		}
 	}
 	return "", ""

@@ -58,9 +58,16 @@ func TestTheControllerIsReadyWhateverIsReadLast(t *testing.T) {
 	// Somebody else's, which is not used: nothing is written.
 	foreign := core.Secret{ObjectMeta: metav1.ObjectMeta{Name: "a-certs", Namespace: "ns"}}
 	cfg := &Config{Release: "r", Namespace: "ns", Mode: verify.Auto, Components: []Component{
-		{Deployment: "a", Certificates: []Certificate{{Service: "a", Port: "webhook", Secret: "a-certs", DNSNames: []string{"a.ns.svc"}, Mutating: []string{"m"}, Validating: []string{"v"}}}},
+		{
+			Deployment: "a",
+			Certificates: []Certificate{
+				{Service: "a", Port: "webhook", Secret: "a-certs", DNSNames: []string{"a.ns.svc"}, Mutating: []string{"m"}, Validating: []string{"v"}},
+			},
+		},
 	}}
-	for _, resource := range []string{"secrets", "mutatingwebhookconfigurations", "validatingwebhookconfigurations", "deployments", "endpointslices"} {
+	for _, resource := range []string{
+		"secrets", "mutatingwebhookconfigurations", "validatingwebhookconfigurations", "deployments", "endpointslices",
+	} {
 		t.Run(resource, func(t *testing.T) {
 			t.Parallel()
 			api := &late{resource: resource, may: make(chan struct{}), objects: map[string]any{"secrets": foreign}}

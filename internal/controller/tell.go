@@ -86,7 +86,10 @@ func (t *teller) findings(ctx context.Context, component string, now []finding, 
 	}
 	for key, state := range before {
 		if lasting[key] == nil && state.logged {
-			t.log.Info("finding is over", "component", component, "code", key.code, "service", key.service, "lasted", at.Sub(state.since).Round(time.Second).String())
+			t.log.Info(
+				"finding is over", "component", component, "code", key.code, "service", key.service, "lasted",
+				at.Sub(state.since).Round(time.Second).String(),
+			)
 		}
 	}
 	t.lasting[component] = lasting

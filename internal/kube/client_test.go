@@ -34,13 +34,18 @@ func newClient(t *testing.T) *kube.Client {
 
 func TestTheClientOfSecretsDoesWhatClientGosDoes(t *testing.T) {
 	t.Parallel()
-	ns, err := cluster.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "kube-"}}, metav1.CreateOptions{})
+	ns, err := cluster.Client.CoreV1().Namespaces().Create(
+		t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "kube-"}}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	ours, theirs := newClient(t).Secrets(ns.Name), cluster.Client.CoreV1().Secrets(ns.Name)
 
 	_, err = ours.Get(t.Context(), "certs", metav1.GetOptions{})
 	require.True(t, apierrors.IsNotFound(err), "%v", err)
-	made, err := ours.Create(t.Context(), &core.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}, Data: map[string][]byte{"a": []byte("1")}}, metav1.CreateOptions{FieldManager: "us"})
+	made, err := ours.Create(
+		t.Context(), &core.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}, Data: map[string][]byte{"a": []byte("1")}},
+		metav1.CreateOptions{FieldManager: "us"},
+	)
 	require.NoError(t, err)
 	_, err = ours.Create(t.Context(), &core.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}}, metav1.CreateOptions{})
 	require.True(t, apierrors.IsAlreadyExists(err), "%v", err)
@@ -73,14 +78,18 @@ func TestTheClientsOfWebhookConfigurationsPatchBundles(t *testing.T) {
 	_, err := admission.MutatingWebhookConfigurations().Create(t.Context(), &admissionv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: "kube-client"},
 		Webhooks: []admissionv1.MutatingWebhook{{
-			Name: "e.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionv1.SideEffectClassNone), ClientConfig: config,
+			Name: "e.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(
+				admissionv1.SideEffectClassNone,
+			), ClientConfig: config,
 		}},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	_, err = admission.ValidatingWebhookConfigurations().Create(t.Context(), &admissionv1.ValidatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: "kube-client"},
 		Webhooks: []admissionv1.ValidatingWebhook{{
-			Name: "e.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionv1.SideEffectClassNone), ClientConfig: config,
+			Name: "e.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(
+				admissionv1.SideEffectClassNone,
+			), ClientConfig: config,
 		}},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
@@ -158,7 +167,12 @@ func TestConfigFindsTheAPIServer(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
 	broken := filepath.Join(t.TempDir(), "broken")
-	require.NoError(t, os.WriteFile(broken, []byte("apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: missing}}]\n"), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(
+			broken, []byte("apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: missing}}]\n"), 0o600,
+		),
+	)
 	home := func(content string) string {
 		dir := t.TempDir()
 		require.NoError(t, os.Mkdir(filepath.Join(dir, ".kube"), 0o700))
@@ -178,13 +192,21 @@ func TestConfigFindsTheAPIServer(t *testing.T) {
 		"by that and not by the environment":   {path, "/missing", "", ""},
 		"by the environment":                   {"", path, "", ""},
 		"by the first file of the environment": {"", path + ":" + broken, "", ""},
-		"not by a file that is missing":        {"/missing", "", "", "--kubeconfig: reading the kubeconfig: stat /missing: no such file or directory"},
-		"not by one of the environment's":      {"", "/missing", "", "KUBECONFIG: /missing: there is no kubeconfig, or it is empty"},
-		"not by one that is empty":             {empty, "", "", "--kubeconfig: " + empty + ": there is no kubeconfig, or it is empty"},
-		"not by one that leads nowhere":        {broken, "", "", `--kubeconfig: using the kubeconfig: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable`},
-		"by kubectl's own":                     {"", "", home(string(content)), ""},
-		"not by kubectl's that is empty":       {"", "", emptyHome, "~/.kube/config: " + emptyHome + "/.kube/config: there is no kubeconfig, or it is empty"},
-		"not without any":                      {"", "", t.TempDir(), nothing},
+		"not by a file that is missing": {
+			"/missing", "", "", "--kubeconfig: reading the kubeconfig: stat /missing: no such file or directory",
+		},
+		"not by one of the environment's": {"", "/missing", "", "KUBECONFIG: /missing: there is no kubeconfig, or it is empty"},
+		"not by one that is empty":        {empty, "", "", "--kubeconfig: " + empty + ": there is no kubeconfig, or it is empty"},
+		"not by one that leads nowhere": {
+			broken, "", "",
+			`--kubeconfig: using the kubeconfig: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER ` +
+				`environment variable`,
+		},
+		"by kubectl's own": {"", "", home(string(content)), ""},
+		"not by kubectl's that is empty": {
+			"", "", emptyHome, "~/.kube/config: " + emptyHome + "/.kube/config: there is no kubeconfig, or it is empty",
+		},
+		"not without any": {"", "", t.TempDir(), nothing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("KUBECONFIG", tc.env)

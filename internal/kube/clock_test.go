@@ -31,8 +31,12 @@ func TestClockTellsByHowMuchItIsAhead(t *testing.T) {
 		ahead  time.Duration
 		want   string
 	}{
-		"when it is ahead":                      {dated{date: at(-10 * time.Minute)}, 10 * time.Minute, "ahead=10m0s here=2026-11-24T08:30:00Z server=2026-11-24T08:20:00Z"},
-		"when it is behind":                     {dated{date: at(10 * time.Minute)}, -10 * time.Minute, "ahead=-10m0s here=2026-11-24T08:30:00Z server=2026-11-24T08:40:00Z"},
+		"when it is ahead": {
+			dated{date: at(-10 * time.Minute)}, 10 * time.Minute, "ahead=10m0s here=2026-11-24T08:30:00Z server=2026-11-24T08:20:00Z",
+		},
+		"when it is behind": {
+			dated{date: at(10 * time.Minute)}, -10 * time.Minute, "ahead=-10m0s here=2026-11-24T08:30:00Z server=2026-11-24T08:40:00Z",
+		},
 		"but not of a minute":                   {server: dated{date: at(-time.Minute)}},
 		"but not of a minute behind":            {server: dated{date: at(time.Minute)}},
 		"but not when the server tells no time": {},
@@ -57,7 +61,9 @@ func TestClockTellsByHowMuchItIsAhead(t *testing.T) {
 				return
 			}
 			assert.Equal(t, 1, strings.Count(log.String(), "\n"), "once")
-			assert.Contains(t, log.String(), `level=WARN msg="clock differs from the API server's: certificates are dated by the clock here" `+tc.want)
+			assert.Contains(
+				t, log.String(), `level=WARN msg="clock differs from the API server's: certificates are dated by the clock here" `+tc.want,
+			)
 		})
 	}
 }

@@ -59,7 +59,9 @@ func Config(a Access) (Target, error) {
 			case !errors.Is(podErr, rest.ErrNotInCluster):
 				return Target{}, podErr
 			case err != nil:
-				return Target{}, fmt.Errorf("this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no %s: name a kubeconfig file", homeConfig)
+				return Target{}, fmt.Errorf(
+					"this is not a pod, neither --kubeconfig nor KUBECONFIG is set, and there is no %s: name a kubeconfig file", homeConfig,
+				)
 			}
 		}
 		source = homeConfig
@@ -160,7 +162,11 @@ func orNone(names []string) string {
 // checkCredentials reports why the user of a kubeconfig cannot sign in, as far as that is known before a request.
 func checkCredentials(cfg *rest.Config) error {
 	if p := cfg.AuthProvider; p != nil && p.Name != "oidc" {
-		return fmt.Errorf("its user signs in by the auth provider %q, which is no more: have your cloud's tool write the kubeconfig anew, with a program to sign in by, such as kubelogin or gke-gcloud-auth-plugin", p.Name)
+		return fmt.Errorf(
+			"its user signs in by the auth provider %q, which is no more: have your cloud's tool write the kubeconfig anew, with a program to "+
+				"sign in by, such as kubelogin or gke-gcloud-auth-plugin",
+			p.Name,
+		)
 	}
 	if p := cfg.ExecProvider; p != nil {
 		if _, err := exec.LookPath(p.Command); err != nil {

@@ -98,7 +98,8 @@ func final(err error) bool {
 
 func retriable(status int, elapsed time.Duration) bool {
 	switch status {
-	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return elapsed < forbiddenGrace

@@ -165,8 +165,10 @@ func TestRetryEndsWithTheContextAndSaysWhatItMet(t *testing.T) {
 		answer answer
 		want   string
 	}{
-		"no connection":      {answer{err: errors.New("connection refused")}, "timed out: context deadline exceeded; last: connection refused"},
-		"a server that asks": {answer{status: 429, retryAfter: "600"}, "timed out: context deadline exceeded; last: the API server answered 429 Too Many Requests"},
+		"no connection": {answer{err: errors.New("connection refused")}, "timed out: context deadline exceeded; last: connection refused"},
+		"a server that asks": {
+			answer{status: 429, retryAfter: "600"}, "timed out: context deadline exceeded; last: the API server answered 429 Too Many Requests",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

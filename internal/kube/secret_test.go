@@ -24,13 +24,18 @@ func encode(t *testing.T, o any) string {
 // The API server gives an object a new resourceVersion when anything of it changes.
 func TestASecretThatIsWrittenBackAsItWasReadIsTheSame(t *testing.T) {
 	t.Parallel()
-	ns, err := cluster.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "kube-"}}, metav1.CreateOptions{})
+	ns, err := cluster.Client.CoreV1().Namespaces().Create(
+		t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "kube-"}}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	ours, theirs := newClient(t).Secrets(ns.Name), cluster.Client.CoreV1().Secrets(ns.Name)
 	of := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
 	meta := of("meta")
-	meta.Labels, meta.Annotations, meta.Finalizers = map[string]string{"l": "1"}, map[string]string{"a": "<&>\u2028"}, []string{"example.com/f"}
-	meta.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Namespace", Name: ns.Name, UID: ns.UID, Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(false)}}
+	meta.Labels, meta.Annotations = map[string]string{"l": "1"}, map[string]string{"a": "<&>\u2028"}
+	meta.Finalizers = []string{"example.com/f"}
+	meta.OwnerReferences = []metav1.OwnerReference{
+		{APIVersion: "v1", Kind: "Namespace", Name: ns.Name, UID: ns.UID, Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(false)},
+	}
 	deleted := meta
 	deleted.Name = "deleted"
 	for name, secret := range map[string]corev1.Secret{
@@ -66,18 +71,29 @@ func TestASecretThatIsWrittenBackAsItWasReadIsTheSame(t *testing.T) {
 
 func TestTheAPIServerSaysWhatIsWrongWithASecret(t *testing.T) {
 	t.Parallel()
-	ns, err := cluster.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "kube-"}}, metav1.CreateOptions{})
+	ns, err := cluster.Client.CoreV1().Namespaces().Create(
+		t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "kube-"}}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	ours := newClient(t).Secrets(ns.Name)
-	made, err := ours.Create(t.Context(), &core.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}, Immutable: ptr.To(true)}, metav1.CreateOptions{})
+	made, err := ours.Create(
+		t.Context(), &core.Secret{ObjectMeta: metav1.ObjectMeta{Name: "certs"}, Immutable: ptr.To(true)}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	for name, tc := range map[string]struct {
 		change func(*core.Secret)
 		want   string
 	}{
-		"which is too large":           {func(s *core.Secret) { s.Data = map[string][]byte{"a": make([]byte, core.MaxSecretSize+1)} }, "data: Too long: may not be more than 1048576 bytes"},
-		"which is to be of a new type": {func(s *core.Secret) { s.Type = core.SecretTypeTLS }, "type: Invalid value: \"kubernetes.io/tls\": field is immutable"},
-		"which may not change":         {func(s *core.Secret) { s.StringData = map[string]string{"a": "1"} }, "data: Forbidden: field is immutable when `immutable` is set"},
+		"which is too large": {
+			func(s *core.Secret) { s.Data = map[string][]byte{"a": make([]byte, core.MaxSecretSize+1)} },
+			"data: Too long: may not be more than 1048576 bytes",
+		},
+		"which is to be of a new type": {
+			func(s *core.Secret) { s.Type = core.SecretTypeTLS }, "type: Invalid value: \"kubernetes.io/tls\": field is immutable",
+		},
+		"which may not change": {
+			func(s *core.Secret) { s.StringData = map[string]string{"a": "1"} }, "data: Forbidden: field is immutable when `immutable` is set",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -46,12 +46,15 @@ func TestFollowTellsOfOneObjectWithRightsThatAreLimitedToItsName(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	ns, err := cluster.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "follow-"}}, metav1.CreateOptions{})
+	ns, err := cluster.Client.CoreV1().Namespaces().Create(
+		ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "follow-"}}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	user := "follower-of-" + ns.Name
-	_, err = cluster.Client.RbacV1().Roles(ns.Name).Create(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "one"}, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"one"}, Verbs: []string{"list", "watch"}},
-	}}, metav1.CreateOptions{})
+	_, err = cluster.Client.RbacV1().Roles(ns.Name).Create(ctx, &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Name: "one"}, Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"one"}, Verbs: []string{"list", "watch"}},
+		}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	_, err = cluster.Client.RbacV1().RoleBindings(ns.Name).Create(ctx, &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "one"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "one"},
@@ -80,7 +83,9 @@ func TestFollowTellsOfOneObjectWithRightsThatAreLimitedToItsName(t *testing.T) {
 	}()
 	assert.Empty(t, next(t, h.replaced), "it is not there yet")
 	for _, name := range []string{"another", "one"} {
-		_, err = maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}, Data: map[string]string{"key": "first"}}, metav1.CreateOptions{})
+		_, err = maps.Create(
+			ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}, Data: map[string]string{"key": "first"}}, metav1.CreateOptions{},
+		)
 		require.NoError(t, err)
 	}
 	made := next(t, h.changed)
@@ -91,7 +96,13 @@ func TestFollowTellsOfOneObjectWithRightsThatAreLimitedToItsName(t *testing.T) {
 
 	err = raw.Follow(ctx, path, nil, newTold())
 	require.True(t, apierrors.IsForbidden(err), "all of them may not be listed")
-	assert.EqualError(t, err, fmt.Sprintf(`listing %s: configmaps is forbidden: User %q cannot list resource "configmaps" in API group "" in the namespace %q`, path, user, ns.Name))
+	assert.EqualError(
+		t, err,
+		fmt.Sprintf(
+			`listing %s: configmaps is forbidden: User %q cannot list resource "configmaps" in API group "" in the namespace %q`, path, user,
+			ns.Name,
+		),
+	)
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 }
@@ -103,7 +114,8 @@ func TestFollowEndsWithWhatTheServerSays(t *testing.T) {
 		check  func(error) bool
 	}{
 		"that the watch lies too far back": {
-			`{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410,"message":"too old resource version"}}`,
+			`{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410,"message":"too old ` +
+				`resource version"}}`,
 			apierrors.IsResourceExpired,
 		},
 		"a stream that is cut in a word": {`{"type":"MODI`, func(err error) bool { return err != nil && !apierrors.IsResourceExpired(err) }},

@@ -75,7 +75,9 @@ func (c *ca) answer(t *testing.T, dir string) {
 			SerialNumber: big.NewInt(7), DNSNames: r.DNSNames, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(100 * time.Hour),
 		}, c.cert, r.PublicKey, c.key)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "tls.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+		require.NoError(
+			t, os.WriteFile(filepath.Join(filepath.Dir(path), "tls.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
+		)
 	}
 }
 
@@ -146,8 +148,11 @@ func TestGenerateWritesTheWholeFolder(t *testing.T) {
 		site offline.Site
 		want map[string][]string
 	}{
-		"for everything":   {site, everything},
-		"for one subchart": {offline.Site{Namespace: "a", Subcharts: []string{"workload"}, ClusterDomain: "k8s.example.com"}, map[string][]string{"workload-webhook-certs-manual": {"workload-webhook.a.svc", "workload-webhook.a.svc.k8s.example.com"}}},
+		"for everything": {site, everything},
+		"for one subchart": {
+			offline.Site{Namespace: "a", Subcharts: []string{"workload"}, ClusterDomain: "k8s.example.com"},
+			map[string][]string{"workload-webhook-certs-manual": {"workload-webhook.a.svc", "workload-webhook.a.svc.k8s.example.com"}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -197,13 +202,20 @@ func TestRequestAndImportMakeTheSameFolder(t *testing.T) {
 	elsewhere := newCA(t)
 
 	_, err = offline.Import(dir, site, elsewhere.pem(), false, now)
-	require.ErrorContains(t, err, "reading what the CA has to sign or has signed: open "+filepath.Join(dir, "registry-webhook-certs-manual", "tls.crt")+": no such file or directory")
+	require.ErrorContains(
+		t, err,
+		"reading what the CA has to sign or has signed: open "+filepath.Join(
+			dir, "registry-webhook-certs-manual", "tls.crt",
+		)+": no such file or directory",
+	)
 	assert.Equal(t, requested, files(t, dir))
 
 	elsewhere.answer(t, dir)
 	answered := files(t, dir)
 	_, err = offline.Import(dir, site, newCA(t).pem(), false, now)
-	require.EqualError(t, err, "checking "+filepath.Join(dir, "registry-webhook-certs-manual", "tls.crt")+": chain: no CA of the set has signed the certificate")
+	require.EqualError(
+		t, err, "checking "+filepath.Join(dir, "registry-webhook-certs-manual", "tls.crt")+": chain: no CA of the set has signed the certificate",
+	)
 	assert.Equal(t, answered, files(t, dir), "nothing is changed before everything is checked")
 
 	done, err = offline.Import(dir, site, elsewhere.pem(), false, now)
@@ -450,12 +462,24 @@ func TestASiteIsValidated(t *testing.T) {
 		change func(*offline.Site)
 		want   string
 	}{
-		"accepts everything":                      {func(*offline.Site) {}, ""},
-		"refuses no subchart":                     {func(s *offline.Site) { s.Subcharts = nil }, "no subchart is named: use registry, workload, networking"},
-		"refuses an unknown subchart":             {func(s *offline.Site) { s.Subcharts = []string{"router"} }, `subchart "router" is unknown: use registry, workload, networking`},
-		"refuses no domain":                       {func(s *offline.Site) { s.ClusterDomain = "" }, "the cluster's domain: a DNS name must not be empty"},
-		"refuses a malformed name of the router":  {func(s *offline.Site) { s.RouterDNSName = "*.example.com" }, `the router's name: DNS name "*.example.com" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},
-		"refuses a router without its subchart":   {func(s *offline.Site) { s.Subcharts = []string{"registry"} }, "the router has a DNS name, but its subchart networking is not named"},
+		"accepts everything": {func(*offline.Site) {}, ""},
+		"refuses no subchart": {
+			func(s *offline.Site) { s.Subcharts = nil }, "no subchart is named: use registry, workload, networking",
+		},
+		"refuses an unknown subchart": {
+			func(s *offline.Site) { s.Subcharts = []string{"router"} }, `subchart "router" is unknown: use registry, workload, networking`,
+		},
+		"refuses no domain": {
+			func(s *offline.Site) { s.ClusterDomain = "" }, "the cluster's domain: a DNS name must not be empty",
+		},
+		"refuses a malformed name of the router": {
+			func(s *offline.Site) { s.RouterDNSName = "*.example.com" },
+			`the router's name: DNS name "*.example.com" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, ` +
+				`joined by dots`,
+		},
+		"refuses a router without its subchart": {
+			func(s *offline.Site) { s.Subcharts = []string{"registry"} }, "the router has a DNS name, but its subchart networking is not named",
+		},
 		"accepts a subchart that is named doubly": {func(s *offline.Site) { s.Subcharts = []string{"networking", "networking"} }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

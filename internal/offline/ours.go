@@ -49,7 +49,9 @@ func foreign(file string) error {
 
 // pending reports whether found is what Request has made and Import has not completed.
 func pending(found []item) bool {
-	return !slices.Contains(found, item{fileSecrets, false}) && slices.ContainsFunc(found, func(f item) bool { return path.Base(f.name) == fileRequest })
+	return !slices.Contains(found, item{fileSecrets, false}) && slices.ContainsFunc(
+		found, func(f item) bool { return path.Base(f.name) == fileRequest },
+	)
 }
 
 // answered reports whether a CA's answer is in found, which waits for it.

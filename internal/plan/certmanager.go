@@ -52,7 +52,10 @@ func (f *facts) lookAtVersion(ctx context.Context) error {
 		}
 		f.found = append(f.found, "cert-manager "+text)
 		if v.LessThan(injects) {
-			f.refused = append(f.refused, fmt.Sprintf("cert-manager is %s, whose CA injector replaces the bundle, so that calls to old pods fail: use 1.19 or later", text))
+			f.refused = append(
+				f.refused,
+				fmt.Sprintf("cert-manager is %s, whose CA injector replaces the bundle, so that calls to old pods fail: use 1.19 or later", text),
+			)
 		}
 		return nil
 	}
@@ -103,7 +106,8 @@ func (f *facts) lookAtCertificates(ctx context.Context) error {
 		}
 		name := f.of(s.values, s.secret)
 		// What the old pods serve from, under a name that was given for manual mode and not for this one.
-		if f.report.Mode == verify.Manual && name != s.secret && lookup(f.wanted.Values, s.values) == "" && f.report.Servers[i].Secret.Name == name {
+		if f.report.Mode == verify.Manual && name != s.secret && lookup(f.wanted.Values, s.values) == "" &&
+			f.report.Servers[i].Secret.Name == name {
 			f.resetSecrets = append(f.resetSecrets, strings.Join(s.values, ".")+"="+s.secret)
 			name = s.secret
 		}

@@ -154,7 +154,13 @@ func (f *facts) lookAtHelm(ctx context.Context) error {
 		f.helm.revision = revision
 	}
 	if f.helm.revision == 0 {
-		f.refused = append(f.refused, fmt.Sprintf("Helm knows no release %s in namespace %s: whoever applies the chart, such as Argo CD or Flux, has to change global.certManagementMode", f.report.Release, ns))
+		f.refused = append(
+			f.refused,
+			fmt.Sprintf(
+				"Helm knows no release %s in namespace %s: whoever applies the chart, such as Argo CD or Flux, has to change global.certManagementMode",
+				f.report.Release, ns,
+			),
+		)
 		return nil
 	}
 	for _, r := range resource.WebhookConfigurations {
@@ -223,11 +229,20 @@ func (f *facts) lookAtSecrets(ctx context.Context) error {
 			return err
 		}
 		if !found {
-			f.refused = append(f.refused, fmt.Sprintf("%s does not exist, and Service %s would serve from it: create it, or name another one by %s", id, s.service, strings.Join(s.values, ".")))
+			f.refused = append(
+				f.refused,
+				fmt.Sprintf(
+					"%s does not exist, and Service %s would serve from it: create it, or name another one by %s", id, s.service,
+					strings.Join(s.values, "."),
+				),
+			)
 			continue
 		}
 		if o.Metadata.Annotations["cert-manager.io/certificate-name"] != "" {
-			f.refused = append(f.refused, fmt.Sprintf("%s is cert-manager's, which goes away with the switch: name one of your own by %s", id, strings.Join(s.values, ".")))
+			f.refused = append(
+				f.refused,
+				fmt.Sprintf("%s is cert-manager's, which goes away with the switch: name one of your own by %s", id, strings.Join(s.values, ".")),
+			)
 			continue
 		}
 		names := []string{s.service + "." + f.report.Namespace + ".svc"}

@@ -117,7 +117,11 @@ func (f *facts) plan() Plan {
 		p.Steps = f.steps()
 	}
 	if f.report.Verdict == verify.VerdictBroken && len(p.Steps) > 0 {
-		p.Notes = append(p.Notes, "the release is broken as it is, so requests may fail whatever is done: see kthena-certgen verify --namespace "+p.Namespace+f.releaseFlag())
+		p.Notes = append(
+			p.Notes,
+			"the release is broken as it is, so requests may fail whatever is done: see kthena-certgen verify --namespace "+p.Namespace+
+				f.releaseFlag(),
+		)
 	}
 	return p
 }
@@ -152,7 +156,13 @@ func (f *facts) steps() []Step {
 		set = append(set, "--set-string "+name)
 	}
 	for _, secret := range f.overwritten {
-		steps = append(steps, Step{"Keep the certificate that cert-manager replaces.", fmt.Sprintf("kubectl get secret %s --namespace %s --output yaml > %s.yaml", secret, ns, secret)})
+		steps = append(
+			steps,
+			Step{
+				"Keep the certificate that cert-manager replaces.",
+				fmt.Sprintf("kubectl get secret %s --namespace %s --output yaml > %s.yaml", secret, ns, secret),
+			},
+		)
 	}
 	if f.report.Mode != verify.Manual {
 		return append(steps, Step{"Switch.", f.upgrade("helm upgrade", set)})
@@ -162,12 +172,14 @@ func (f *facts) steps() []Step {
 		upgrade += " --server-side=false"
 	}
 	if f.controller {
-		steps = append(steps, Step{"Take the controller away, which nothing waits for; the switch makes it anew. What Helm knows no revision of would keep mounts of manual mode.",
+		steps = append(steps, Step{"Take the controller away, which nothing waits for; the switch makes it anew. What Helm knows no revision " +
+			"of would keep mounts of manual mode.",
 			fmt.Sprintf("kubectl delete deployment kthena-certgen --namespace %s", ns)})
 	}
 	history := fmt.Sprintf("--namespace %s --selector owner=helm,name=%s", ns, r)
 	return append(steps,
-		Step{"Copy the release's history: Helm would take your bundle away before the new pods put in theirs, and does not if it knows no revision before.",
+		Step{"Copy the release's history: Helm would take your bundle away before the new pods put in theirs, and does not if it knows no " +
+			"revision before.",
 			fmt.Sprintf("kubectl get secrets %s --output yaml > %s-history.yaml", history, r)},
 		Step{"Put it aside. There is no helm rollback to what was before.", "kubectl delete secrets " + history},
 		Step{"Switch. If it is interrupted, run it again.", f.upgrade(upgrade, set)})
@@ -178,7 +190,8 @@ func (f *facts) toManual(set []string) []Step {
 	flags := " --namespace " + f.report.Namespace + f.releaseFlag()
 	ca := shell.Quote(f.wanted.CAFile)
 	steps := []Step{
-		{"Let the API server trust your CA before a new pod needs it, and write a bundle of all that it trusts: during the switch old pods serve the old certificates.",
+		{"Let the API server trust your CA before a new pod needs it, and write a bundle of all that it trusts: during the switch old pods " +
+			"serve the old certificates.",
 			"kthena-certgen ca-bundle" + flags + " --add " + ca + " > both.crt"},
 	}
 	upgrade := "helm upgrade"
@@ -204,7 +217,10 @@ func (f *facts) toManual(set []string) []Step {
 
 // upgrade is the command by which Helm brings the release to the values.
 func (f *facts) upgrade(command string, set []string) string {
-	return fmt.Sprintf("%s %s %s --namespace %s --wait \\\n  %s", command, f.report.Release, shell.Quote(f.wanted.Chart), f.report.Namespace, strings.Join(set, " \\\n  "))
+	return fmt.Sprintf(
+		"%s %s %s --namespace %s --wait \\\n  %s", command, f.report.Release, shell.Quote(f.wanted.Chart), f.report.Namespace,
+		strings.Join(set, " \\\n  "),
+	)
 }
 
 // ownedByOthers reports whether somebody else than Helm and kthena-certgen owns a bundle, who cannot give it up here.

@@ -36,22 +36,27 @@ func TestHelm4HasItsOwnCommands(t *testing.T) {
 	t.Parallel()
 	const values = "helm get values k --namespace ns --output yaml > k-values.yaml"
 	const set = " --values k-values.yaml --values 'my values.yaml' --set global.certManagementMode="
-	const both, own = ` --set-string global.webhook.caBundle="$(base64 -w0 both.crt)"`, ` --set-string global.webhook.caBundle="$(base64 -w0 ca.crt)"`
+	const both, own = ` --set-string global.webhook.caBundle="$(base64 -w0 ` +
+		`both.crt)"`, ` --set-string global.webhook.caBundle="$(base64 -w0 ca.crt)"`
 	for name, tc := range map[string]struct {
 		facts *facts
 		want  []string
 	}{
 		"from auto to manual mode": {found(verify.Auto, verify.Manual, "kthena-certgen"), []string{
-			values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > both.crt", "kthena-certgen release --namespace ns --release k",
-			"helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + both, "helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + own,
+			values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > both.crt",
+			"kthena-certgen release --namespace ns --release k",
+			"helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + both,
+			"helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + own,
 		}},
 		"from cert-manager to manual mode": {found(verify.CertManager, verify.Manual, "cert-manager-cainjector"), []string{
-			values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > both.crt", "kthena-certgen release --namespace ns --release k",
+			values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > both.crt",
+			"kthena-certgen release --namespace ns --release k",
 			"helm upgrade --force-conflicts k charts/kthena --namespace ns --wait" + set + "manual" + both,
 			"helm upgrade --force-conflicts k charts/kthena --namespace ns --wait" + set + "manual" + own,
 		}},
 		"from manual to auto mode": {found(verify.Manual, verify.Auto, "helm"), []string{
-			values, "kubectl delete deployment kthena-certgen --namespace ns", "kubectl get secrets --namespace ns --selector owner=helm,name=k --output yaml > k-history.yaml",
+			values, "kubectl delete deployment kthena-certgen --namespace ns",
+			"kubectl get secrets --namespace ns --selector owner=helm,name=k --output yaml > k-history.yaml",
 			"kubectl delete secrets --namespace ns --selector owner=helm,name=k",
 			"helm upgrade --install --server-side=false k charts/kthena --namespace ns --wait" + set + "auto",
 		}},
@@ -74,14 +79,20 @@ func TestAPlanTakesBundlesOfManualModeOut(t *testing.T) {
 		"workload": map[string]any{"controllerManager": map[string]any{"webhook": map[string]any{"caBundle": "y"}}},
 	}
 	last := commands(f.plan())[4]
-	assert.True(t, strings.HasSuffix(last, " --set-string global.webhook.caBundle= --set-string workload.controllerManager.webhook.caBundle="), last)
+	assert.True(
+		t, strings.HasSuffix(last, " --set-string global.webhook.caBundle= --set-string workload.controllerManager.webhook.caBundle="), last,
+	)
 }
 
 func TestABrokenReleaseIsToldAndARefusedSwitchHasNoSteps(t *testing.T) {
 	t.Parallel()
 	f := found(verify.Auto, verify.CertManager)
 	f.report.Verdict = verify.VerdictBroken
-	assert.Equal(t, []string{"the release is broken as it is, so requests may fail whatever is done: see kthena-certgen verify --namespace ns --release k"}, f.plan().Notes)
+	assert.Equal(
+		t,
+		[]string{"the release is broken as it is, so requests may fail whatever is done: see kthena-certgen verify --namespace ns --release k"},
+		f.plan().Notes,
+	)
 	f.refused = []string{"no"}
 	p := f.plan()
 	assert.Empty(t, p.Steps)

@@ -233,7 +233,10 @@ func (v *Verifier) refuse(a *asked, got answer, admitted, mayAdmit bool) {
 			switch {
 			case e.mutates:
 			case e.ignores:
-				v.find(NotEnforced, e.object(), v.logsRemedy(e.component), "the API server admitted an object that it must refuse, and its failurePolicy is Ignore: the call may have failed")
+				v.find(
+					NotEnforced, e.object(), v.logsRemedy(e.component),
+					"the API server admitted an object that it must refuse, and its failurePolicy is Ignore: the call may have failed",
+				)
 			case e.Admission == Answered:
 				v.find(NotRefused, e.object(), v.logsRemedy(e.component), "it admitted an object that Kthena v1.0.0 refuses")
 			}
@@ -271,7 +274,11 @@ func (v *Verifier) unknown(a *asked, got answer, of func(*entry) bool) {
 	case got.failed != "":
 		why = fmt.Sprintf("webhook %q, which is not of this release, could not be called: %s", got.failed, got.cause)
 	}
-	v.find(Unknown, "webhook "+strings.Join(names, ", "), "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies", "whether the API server can call it is not known: %s", why)
+	v.find(
+		Unknown, "webhook "+strings.Join(names, ", "),
+		"kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies",
+		"whether the API server can call it is not known: %s", why,
+	)
 }
 
 // kindOf asks the API server for the kind of a resource, empty when it does not serve it.

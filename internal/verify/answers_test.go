@@ -31,8 +31,12 @@ func chain(t *testing.T) *release {
 	list := func(webhooks ...any) any {
 		return map[string]any{"items": []any{map[string]any{"metadata": configuration["metadata"], "webhooks": webhooks}}}
 	}
-	r.objects[strings.Replace(webhooksPath, "validating", "mutating", 1)] = list(named("mutates", admissionv1.Fail), named("may-mutate", admissionv1.Ignore))
-	r.objects[webhooksPath] = list(named("validates", admissionv1.Fail), named("may-validate", admissionv1.Ignore), named("validates-too", admissionv1.Fail))
+	r.objects[strings.Replace(webhooksPath, "validating", "mutating", 1)] = list(
+		named("mutates", admissionv1.Fail), named("may-mutate", admissionv1.Ignore),
+	)
+	r.objects[webhooksPath] = list(
+		named("validates", admissionv1.Fail), named("may-validate", admissionv1.Ignore), named("validates-too", admissionv1.Fail),
+	)
 	return r
 }
 
@@ -84,7 +88,9 @@ func TestWhatAnAnswerSaysOfEachWebhook(t *testing.T) {
 		},
 		"somebody else's webhook refuses both": {
 			by("other"), by("other"),
-			[]Admission{NotAsked, NotAsked, NotAsked, NotAsked, NotAsked}, []string{"unknown webhook mutates, may-mutate, validates, may-validate, validates-too"},
+			[]Admission{NotAsked, NotAsked, NotAsked, NotAsked, NotAsked}, []string{
+				"unknown webhook mutates, may-mutate, validates, may-validate, validates-too",
+			},
 		},
 		"somebody else's webhook refuses what is invalid": {
 			admits, by("other"),
@@ -100,7 +106,9 @@ func TestWhatAnAnswerSaysOfEachWebhook(t *testing.T) {
 		},
 		"somebody else's webhook cannot be called": {
 			not("other"), not("other"),
-			[]Admission{NotAsked, NotAsked, NotAsked, NotAsked, NotAsked}, []string{"unknown webhook mutates, may-mutate, validates, may-validate, validates-too"},
+			[]Admission{NotAsked, NotAsked, NotAsked, NotAsked, NotAsked}, []string{
+				"unknown webhook mutates, may-mutate, validates, may-validate, validates-too",
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -154,8 +162,13 @@ func TestAnErrorThatIsNoAnswerEndsTheRun(t *testing.T) {
 		err  error
 		want string
 	}{
-		"no API server":                          {errors.New("connection refused"), "creating one of modelservings in a dry run: connection refused"},
-		"no namespace, which is no missing kind": {apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "ns"), `creating one of modelservings in a dry run: namespaces "ns" not found`},
+		"no API server": {
+			errors.New("connection refused"), "creating one of modelservings in a dry run: connection refused",
+		},
+		"no namespace, which is no missing kind": {
+			apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "ns"),
+			`creating one of modelservings in a dry run: namespaces "ns" not found`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +229,8 @@ func TestAResourceOfAnotherVersionIsAskedForByItsKind(t *testing.T) {
 		report, err := r.verify(t)
 		require.NoError(t, err)
 		require.Len(t, report.Findings, 1)
-		assert.Equal(t, "kind-missing: kind of things.example.com: the API server does not serve example.com/v1 things, so the webhooks for it are never called: "+
+		assert.Equal(t, "kind-missing: kind of things.example.com: the API server does not serve example.com/v1 things, so the webhooks for "+
+			"it are never called: "+
 			"install Kthena's CRDs; kubectl get crd things.example.com", report.Findings[0].String())
 	})
 	t.Run("when it cannot be asked", func(t *testing.T) {

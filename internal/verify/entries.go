@@ -116,10 +116,15 @@ func (v *Verifier) checkBundle(e *entry, bundle []byte) {
 			remedy = "kubectl edit " + strings.ToLower(e.Kind) + " " + e.Configuration
 		}
 		if len(unreadable) > 0 {
-			v.find(BundleOdd, e.object(), remedy, "its caBundle holds %d certificates that cannot be read beside %d that can", len(unreadable), len(e.cas))
+			v.find(
+				BundleOdd, e.object(), remedy, "its caBundle holds %d certificates that cannot be read beside %d that can", len(unreadable), len(e.cas),
+			)
 		}
 		if overlooked != "" {
-			v.find(BundleOdd, e.object(), remedy, "its caBundle holds more certificates than the %d that the API server reads%s", len(e.cas), because(overlooked))
+			v.find(
+				BundleOdd, e.object(), remedy, "its caBundle holds more certificates than the %d that the API server reads%s", len(e.cas),
+				because(overlooked),
+			)
 		}
 		for _, c := range e.cas {
 			if v.now().After(c.NotAfter) {

@@ -64,7 +64,9 @@ func newRelease(t *testing.T) (*release, *admissionv1.ValidatingWebhook) {
 	r := &release{t: t, serves: &b, errors: map[string]error{}}
 	hook := &admissionv1.ValidatingWebhook{
 		Name: "check.example.com", FailurePolicy: ptr.To(admissionv1.Fail),
-		ClientConfig: admissionv1.WebhookClientConfig{CABundle: b.CA, Service: &admissionv1.ServiceReference{Namespace: "ns", Name: "hook", Port: ptr.To[int32](443)}},
+		ClientConfig: admissionv1.WebhookClientConfig{
+			CABundle: b.CA, Service: &admissionv1.ServiceReference{Namespace: "ns", Name: "hook", Port: ptr.To[int32](443)},
+		},
 		Rules: []admissionv1.RuleWithOperations{{Rule: admissionv1.Rule{
 			APIGroups: []string{"workload.serving.volcano.sh"}, APIVersions: []string{"v1alpha1"}, Resources: []string{"modelservings"},
 		}}},
@@ -81,7 +83,8 @@ func newRelease(t *testing.T) (*release, *admissionv1.ValidatingWebhook) {
 		slicesPath: json.RawMessage(`{"items":[{"ports":[{"name":"webhook","port":8443}],
 			"endpoints":[{"addresses":["10.0.0.1"],"targetRef":{"kind":"Pod","name":"pod"}}]}]}`),
 		deploymentPath: json.RawMessage(`{"spec":{"template":{"spec":{
-			"initContainers":[{"args":["bootstrap","--secret-name=certs","--dns-name=hook.ns.svc"],"volumeMounts":[{"name":"v","mountPath":"/certs"}]}],
+			"initContainers":[{"args":["bootstrap","--secret-name=certs","--dns-name=hook.ns.svc"],
+"volumeMounts":[{"name":"v","mountPath":"/certs"}]}],
 			"containers":[{"volumeMounts":[{"name":"v","mountPath":"/etc/tls"}]}]}}}}`),
 		secretPath: map[string]any{
 			"metadata": map[string]any{"labels": map[string]string{"app.kubernetes.io/managed-by": "kthena-certgen"}},

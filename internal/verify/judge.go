@@ -34,14 +34,18 @@ func (v *Verifier) judge(e *entry) {
 		switch {
 		case code == Untrusted && len(shown) == len(s.served):
 			if !e.broken {
-				v.find(code, e.object(), v.trustRemedy(e.component), "no CA in its caBundle (%s) has signed the certificate %s that Service %s serves%s",
+				v.find(code, e.object(), v.trustRemedy(e.component), "no CA in its caBundle (%s) has signed the certificate %s that Service "+
+					"%s serves%s",
 					fingerprints(e.cas), short(shown[0].chain[0]), s.Name, s.from(shown[0].chain[0]))
 			}
 		case len(shown) == len(s.served):
 			v.find(code, s.object(v), v.renewRemedy(s), "the certificate %s that it serves %s", short(shown[0].chain[0]), details[code])
 		default:
 			for _, one := range shown {
-				v.find(code, one.endpoint.object(v), v.podRemedy(one.endpoint), "the certificate %s that it serves behind Service %s %s", short(one.chain[0]), s.Name, details[code])
+				v.find(
+					code, one.endpoint.object(v), v.podRemedy(one.endpoint), "the certificate %s that it serves behind Service %s %s", short(one.chain[0]),
+					s.Name, details[code],
+				)
 			}
 		}
 		e.broken = true
@@ -62,7 +66,8 @@ func (v *Verifier) judgeCall(e *entry) {
 	case e.broken:
 	case len(e.server.served) > 0 && unreached(e.failure):
 		v.find(CallFailed, e.object(), fmt.Sprintf("kubectl get networkpolicies --namespace %s", v.Namespace),
-			"the API server cannot reach it at Service %s, whose pods answer here, so a network policy or a firewall may be between them: %s", e.Server, e.failure)
+			"the API server cannot reach it at Service %s, whose pods answer here, so a network policy or a firewall may be between them: %s",
+			e.Server, e.failure)
 	default:
 		v.find(CallFailed, e.object(), v.logsRemedy(e.component), "the API server cannot call it at Service %s: %s", e.Server, e.failure)
 	}
@@ -71,7 +76,9 @@ func (v *Verifier) judgeCall(e *entry) {
 // unreached reports whether a call failed before the webhook got it, by the words of Go's net package and of the
 // API server's own network proxy.
 func unreached(failure string) bool {
-	return slices.ContainsFunc([]string{"connection refused", "i/o timeout", "no route to host", "dial tcp", "proxy error", ": EOF"}, func(text string) bool {
+	return slices.ContainsFunc([]string{
+		"connection refused", "i/o timeout", "no route to host", "dial tcp", "proxy error", ": EOF",
+	}, func(text string) bool {
 		return strings.Contains(failure, text)
 	})
 }
@@ -108,7 +115,8 @@ func (v *Verifier) judgeStale(s *server) {
 		roller = "; controller " + v.controller + " rolls them as soon as it may; where it may not, an Event on the Secret says why"
 	}
 	v.find(Stale, "Deployment "+v.Namespace+"/"+s.Deployment, v.restartRemedy(s.Deployment),
-		"%d of %d ready pods behind Service %s serve another certificate (%s) than Secret %s holds (%s), since they started before it changed: %s%s",
+		"%d of %d ready pods behind Service %s serve another certificate (%s) than Secret %s holds (%s), since they started before it "+
+			"changed: %s%s",
 		len(pods), len(s.served), s.Name, strings.Join(slices.Compact(certs), ", "), s.Secret.Name, short(s.checked.Leaf), someOf(pods), roller)
 }
 
@@ -146,7 +154,10 @@ func (v *Verifier) judgeSecret(s *server) (refused bool) {
 	}
 	for _, e := range s.entries {
 		if len(e.cas) > 0 && VerifyChain(s.checked.Chain, e.cas, s.name(v), v.now()).Code == Untrusted {
-			v.find(SecretUntrusted, "Secret "+v.Namespace+"/"+s.Secret.Name, v.trustRemedy(s.Deployment), "its certificate %s was signed by no CA in the caBundle of %s (%s)", short(s.checked.Leaf), e.Name, fingerprints(e.cas))
+			v.find(
+				SecretUntrusted, "Secret "+v.Namespace+"/"+s.Secret.Name, v.trustRemedy(s.Deployment),
+				"its certificate %s was signed by no CA in the caBundle of %s (%s)", short(s.checked.Leaf), e.Name, fingerprints(e.cas),
+			)
 			refused = true
 		}
 	}
@@ -163,7 +174,10 @@ func (v *Verifier) judgeLife(s *server, entries []*entry) {
 			if s.checked.Leaf != nil && leaf.Equal(s.checked.Leaf) {
 				remedy = v.replaceRemedy(s)
 			}
-			v.find(ExpiresSoon, object, remedy, "the certificate %s of Service %s stops being trusted on %s: %s are left", short(leaf), s.Name, date(end), left(end.Sub(v.now())))
+			v.find(
+				ExpiresSoon, object, remedy, "the certificate %s of Service %s stops being trusted on %s: %s are left", short(leaf), s.Name, date(end),
+				left(end.Sub(v.now())),
+			)
 		}
 	}
 	for _, shown := range s.served {

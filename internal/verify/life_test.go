@@ -82,10 +82,15 @@ func TestAChainThatIsNotGoodIsExplained(t *testing.T) {
 	leaf := ca.cert(false, 50*time.Hour, nil)
 	nameless := ca.cert(false, 50*time.Hour, func(c *x509.Certificate) { c.DNSNames = nil })
 	client := ca.cert(false, 50*time.Hour, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })
-	assert.Equal(t, Outcome{Code: Expired, Detail: "leads to a CA (" + short(ended) + ") that is valid from 2026-11-24T07:30:00Z to 2026-11-24T08:29:00Z only"},
+	assert.Equal(t, Outcome{
+		Code: Expired, Detail: "leads to a CA (" + short(ended) + ") that is valid from 2026-11-24T07:30:00Z to 2026-11-24T08:29:00Z only",
+	},
 		VerifyChain(certs{leaf}, certs{ended}, "a", now))
 	assert.Equal(t, Outcome{Code: WrongName, Detail: "is for no DNS name, not for a"}, VerifyChain(certs{nameless}, certs{good}, "a", now))
-	assert.Equal(t, Outcome{Code: Unusable, Detail: "cannot be used: certificate specifies an incompatible key usage"}, VerifyChain(certs{client}, certs{good}, "a", now))
+	assert.Equal(
+		t, Outcome{Code: Unusable, Detail: "cannot be used: certificate specifies an incompatible key usage"},
+		VerifyChain(certs{client}, certs{good}, "a", now),
+	)
 	two := certs{ended, ca.cert(true, -time.Hour/2, nil)}
 	assert.Equal(t, ended.NotAfter, last(two))
 	assert.Equal(t, ended.NotAfter, last(certs{two[1], two[0]}))
@@ -136,9 +141,11 @@ func TestACertificateThatEndsSoonIsFoundOnce(t *testing.T) {
 	assert.Equal(t, VerdictExpiring, report.Verdict)
 	leaf := gen.Check(*r.serves, nil, now).Leaf
 	assert.Equal(t, []string{
-		"expires-soon: Secret ns/certs: the certificate " + short(leaf) + " of Service hook stops being trusted on 2027-01-05T00:30:00Z: 4 days are left; " +
+		"expires-soon: Secret ns/certs: the certificate " + short(leaf) +
+			" of Service hook stops being trusted on 2027-01-05T00:30:00Z: 4 days are left; " +
 			"kubectl delete secret --namespace ns certs && kubectl rollout restart --namespace ns deployment/server",
-		"clock-skew: this machine: its clock is 901h0m0s behind the API server's; set its clock by a time server, such as: timedatectl set-ntp true",
+		"clock-skew: this machine: its clock is 901h0m0s behind the API server's; set its clock by a time server, such as: timedatectl " +
+			"set-ntp true",
 	}, texts(report))
 
 	other := made(t, "hook.ns.svc")
@@ -146,7 +153,9 @@ func TestACertificateThatEndsSoonIsFoundOnce(t *testing.T) {
 	hook.ClientConfig.CABundle = append(hook.ClientConfig.CABundle, other.CA...)
 	report, err = v.Run(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, "expires-soon: Pod ns/pod: the certificate "+short(gen.Check(other, nil, now).Leaf)+" of Service hook stops being trusted on 2027-01-05T00:30:00Z: 4 days are left; "+
+	assert.Equal(t, "expires-soon: Pod ns/pod: the certificate "+short(
+		gen.Check(other, nil, now).Leaf,
+	)+" of Service hook stops being trusted on 2027-01-05T00:30:00Z: 4 days are left; "+
 		"kubectl rollout restart --namespace ns deployment/server", texts(report)[0])
 	assert.Contains(t, texts(report)[1], "expires-soon: Secret ns/certs: the certificate "+short(leaf))
 }

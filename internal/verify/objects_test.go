@@ -30,13 +30,20 @@ func TestTheSecretOfAServerIsFoundByItsPods(t *testing.T) {
 		pod, secret string
 		dnsNames    []string
 	}{
-		"as the volume":                            {pod: mounts + `,"volumes":[{"name":"other","secret":{"secretName":"x"}},{"name":"certs","secret":{"secretName":"mounted"}}]`, secret: "mounted"},
-		"as what an init container writes":         {pod: mounts + `,"volumes":[{"name":"certs"}],` + writer("certs", initArgs), secret: "made", dnsNames: []string{"a", "b"}},
+		"as the volume": {
+			pod:    mounts + `,"volumes":[{"name":"other","secret":{"secretName":"x"}},{"name":"certs","secret":{"secretName":"mounted"}}]`,
+			secret: "mounted",
+		},
+		"as what an init container writes": {
+			pod: mounts + `,"volumes":[{"name":"certs"}],` + writer("certs", initArgs), secret: "made", dnsNames: []string{"a", "b"},
+		},
 		"not as what is written to another volume": {pod: mounts + `,` + writer("other", initArgs)},
-		"not where no volume is mounted there":     {pod: notHere + `,` + writer("certs", initArgs) + `,"volumes":[{"name":"certs","secret":{"secretName":"mounted"}}]`},
-		"not by a container without a volume":      {pod: `"containers":[],` + writer("", initArgs)},
-		"not where an init container names none":   {pod: mounts + `,` + writer("certs", `"--dns-name=a"`)},
-		"not where an init container names two":    {pod: mounts + `,` + writer("certs", `"--secret-name=a","--secret-name=b"`)},
+		"not where no volume is mounted there": {
+			pod: notHere + `,` + writer("certs", initArgs) + `,"volumes":[{"name":"certs","secret":{"secretName":"mounted"}}]`,
+		},
+		"not by a container without a volume":    {pod: `"containers":[],` + writer("", initArgs)},
+		"not where an init container names none": {pod: mounts + `,` + writer("certs", `"--dns-name=a"`)},
+		"not where an init container names two":  {pod: mounts + `,` + writer("certs", `"--secret-name=a","--secret-name=b"`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

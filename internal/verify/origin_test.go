@@ -43,7 +43,10 @@ func (r *release) hold(b gen.Bundle, annotations map[string]string, managers ...
 }
 
 func ready(status string) json.RawMessage {
-	return json.RawMessage(`{"status":{"conditions":[{"type":"Issuing","status":"False"},{"type":"Ready","status":"` + status + `","message":"the issuer is not ready"}]}}`)
+	return json.RawMessage(
+		`{"status":{"conditions":[{"type":"Issuing","status":"False"},{"type":"Ready","status":"` + status +
+			`","message":"the issuer is not ready"}]}}`,
+	)
 }
 
 func TestWhoMadeASecretDecidesWhatIsSaidOfIt(t *testing.T) {
@@ -60,7 +63,8 @@ func TestWhoMadeASecretDecidesWhatIsSaidOfIt(t *testing.T) {
 			func(_ *testing.T, r *release, _ *admissionv1.ValidatingWebhook) {
 				r.hold(*r.serves, nil, "kubectl", "helm")
 			},
-			Auto, "user", []string{"secret-foreign: Secret ns/certs: kthena-certgen did not make it (written by helm, kubectl) and will not renew it on 2027-01-05T00:30:00Z; " +
+			Auto, "user", []string{"secret-foreign: Secret ns/certs: kthena-certgen did not make it (written by helm, kubectl) and will not " +
+				"renew it on 2027-01-05T00:30:00Z; " +
 				"kubectl delete secret --namespace ns certs && kubectl rollout restart --namespace ns deployment/server"},
 		},
 		"one of cert-manager's": {
@@ -79,7 +83,8 @@ func TestWhoMadeASecretDecidesWhatIsSaidOfIt(t *testing.T) {
 				delete(r.objects, secretPath)
 				r.objects[certificatePath] = ready("False")
 			},
-			CertManager, "", []string{"certificate-not-ready: Certificate ns/issued: cert-manager has not issued what Secret certs must hold: the issuer is not ready; " +
+			CertManager, "", []string{"certificate-not-ready: Certificate ns/issued: cert-manager has not issued what Secret certs must hold: " +
+				"the issuer is not ready; " +
 				"kubectl describe certificate --namespace ns issued"},
 		},
 		"one of a Certificate that cannot be read": {
@@ -123,7 +128,8 @@ func TestWhoMadeASecretDecidesWhatIsSaidOfIt(t *testing.T) {
 				r.mount()
 				r.hold(gen.Bundle{Cert: r.serves.Cert, Key: r.serves.Key}, issuedBy, "cert-manager-certificates-issuing")
 			},
-			CertManager, "cert-manager", []string{"secret-invalid: Secret ns/certs: its certificate cannot be used: malformed: the CA set is missing or empty " +
+			CertManager, "cert-manager", []string{"secret-invalid: Secret ns/certs: its certificate cannot be used: malformed: the CA set is " +
+				"missing or empty " +
 				"(made by cert-manager, written by cert-manager-certificates-issuing); kubectl delete secret --namespace ns certs"},
 		},
 		"one that is not for the Service": {
@@ -134,8 +140,10 @@ func TestWhoMadeASecretDecidesWhatIsSaidOfIt(t *testing.T) {
 				r.hold(b, nil, "kubectl")
 				w.ClientConfig.CABundle = append(w.ClientConfig.CABundle, b.CA...)
 			},
-			Manual, "user", []string{"secret-invalid: Secret ns/certs: its certificate cannot be used: dns-names: the certificate is not for hook.ns.svc: it is for other.ns.svc " +
-				"(made by user, written by kubectl); kubectl create secret tls --namespace ns certs --cert=tls.crt --key=tls.key --dry-run=client --output yaml | kubectl apply --filename -"},
+			Manual, "user", []string{"secret-invalid: Secret ns/certs: its certificate cannot be used: dns-names: the certificate is not for " +
+				"hook.ns.svc: it is for other.ns.svc " +
+				"(made by user, written by kubectl); kubectl create secret tls --namespace ns certs --cert=tls.crt --key=tls.key --dry-run=client " +
+				"--output yaml | kubectl apply --filename -"},
 		},
 		"one that pods do not serve yet, and whose CA is not trusted": {
 			func(t *testing.T, r *release, _ *admissionv1.ValidatingWebhook) {
@@ -213,7 +221,8 @@ func TestWhatABundleHoldsIsListed(t *testing.T) {
 	report, err = r.verify(t)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"bundle-expired: webhook check.example.com of ValidatingWebhookConfiguration config: " +
-		"every CA in its caBundle has expired, the last on 2026-11-24T08:29:00Z; kubectl rollout restart --namespace ns deployment/server"}, texts(report))
+		"every CA in its caBundle has expired, the last on 2026-11-24T08:29:00Z; kubectl rollout restart --namespace ns deployment/server"},
+		texts(report))
 }
 
 func TestAnEntryIsOfTheReleaseByItsService(t *testing.T) {

@@ -25,15 +25,29 @@ func TestEveryModeHasItsRemedies(t *testing.T) {
 		"auto, a Secret of kthena-certgen's": {Auto, stored, originCertgen, restart, restart, restart},
 		"auto, a Secret of somebody else":    {Auto, stored, originUser, restart, remove + " && " + restart, restart},
 		"auto, no Secret":                    {Auto, nil, "", restart, restart, restart},
-		"cert-manager":                       {CertManager, stored, originCertManager, "kubectl rollout restart --namespace cert-manager deployment/cert-manager-cainjector", remove, look + " && " + restart},
-		"cert-manager, no Secret":            {CertManager, nil, "", "kubectl rollout restart --namespace cert-manager deployment/cert-manager-cainjector", look, look + " && " + restart},
-		"manual":                             {Manual, stored, originUser, `helm upgrade r CHART --namespace ns --reuse-values --set global.webhook.caBundle="$(base64 -w0 ca.crt)"`, replace, replace + " && " + restart},
-		"manual, no Secret":                  {Manual, nil, "", `helm upgrade r CHART --namespace ns --reuse-values --set global.webhook.caBundle="$(base64 -w0 ca.crt)"`, create, create + " && " + restart},
+		"cert-manager": {
+			CertManager, stored, originCertManager, "kubectl rollout restart --namespace cert-manager deployment/cert-manager-cainjector", remove,
+			look + " && " + restart,
+		},
+		"cert-manager, no Secret": {
+			CertManager, nil, "", "kubectl rollout restart --namespace cert-manager deployment/cert-manager-cainjector", look,
+			look + " && " + restart,
+		},
+		"manual": {
+			Manual, stored, originUser, `helm upgrade r CHART --namespace ns --reuse-values --set global.webhook.caBundle="$(base64 -w0 ca.crt)"`,
+			replace, replace + " && " + restart,
+		},
+		"manual, no Secret": {
+			Manual, nil, "", `helm upgrade r CHART --namespace ns --reuse-values --set global.webhook.caBundle="$(base64 -w0 ca.crt)"`, create,
+			create + " && " + restart,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := &Verifier{Release: "r", Namespace: "ns", report: Report{Mode: c.mode}}
-			s := &server{Server: Server{Deployment: "server", Secret: Secret{Name: "certs", Origin: c.origin}}, stored: c.stored, certificate: "ns/issued"}
+			s := &server{
+				Server: Server{Deployment: "server", Secret: Secret{Name: "certs", Origin: c.origin}}, stored: c.stored, certificate: "ns/issued",
+			}
 			assert.Equal(t, c.trust, v.trustRemedy("server"))
 			assert.Equal(t, c.secret, v.secretRemedy(s))
 			assert.Equal(t, c.renew, v.renewRemedy(s))

@@ -14,12 +14,16 @@ func TestAReportBeginsWithWhatIsGravest(t *testing.T) {
 	}
 	r := Report{
 		Findings: []Finding{
-			f(ClockSkew, "a", "a"), f(Stale, "a", "a"), f(ExpiresSoon, "a", "a"), f(NotTLS, "b", "b"), f(NotTLS, "b", "a"), f(NotTLS, "a", "z"), f(BundleMissing, "z", "z"),
+			f(ClockSkew, "a", "a"), f(Stale, "a", "a"), f(ExpiresSoon, "a", "a"), f(NotTLS, "b", "b"), f(NotTLS, "b", "a"), f(NotTLS, "a", "z"),
+			f(BundleMissing, "z", "z"),
 		},
 		MissingRights: []string{"list b", "get a", "list b"},
 	}
 	r.finish()
-	assert.Equal(t, []string{"bundle-missing z z", "not-tls a z", "not-tls b a", "not-tls b b", "expires-soon a a", "stale a a", "clock-skew a a"}, brief(r))
+	assert.Equal(
+		t, []string{"bundle-missing z z", "not-tls a z", "not-tls b a", "not-tls b b", "expires-soon a a", "stale a a", "clock-skew a a"},
+		brief(r),
+	)
 	assert.Equal(t, []string{"get a", "list b"}, r.MissingRights)
 	assert.Equal(t, VerdictBroken, r.Verdict)
 }
@@ -58,14 +62,24 @@ func TestTheTableSaysWhatTheReportComesTo(t *testing.T) {
 		report Report
 		want   string
 	}{
-		"when all is well":   {Report{Verdict: VerdictOK, Mode: Manual}, "mode manual: \x1b[32mok\x1b[0m: every certificate is trusted, and none expires soon\n"},
-		"when one ends soon": {Report{Verdict: VerdictExpiring}, "mode -: \x1b[33mexpiring\x1b[0m: every certificate is trusted, and one expires soon\n"},
+		"when all is well": {
+			Report{Verdict: VerdictOK, Mode: Manual}, "mode manual: \x1b[32mok\x1b[0m: every certificate is trusted, and none expires soon\n",
+		},
+		"when one ends soon": {
+			Report{Verdict: VerdictExpiring}, "mode -: \x1b[33mexpiring\x1b[0m: every certificate is trusted, and one expires soon\n",
+		},
 		"when rights are missing": {Report{Verdict: VerdictIncomplete, MissingRights: []string{"get a", "list b"}},
 			"mode -: \x1b[33mincomplete\x1b[0m: nothing is wrong with what could be seen; not all could be seen: get a, list b\n"},
 		"when something fails": {Report{Verdict: VerdictBroken}, "mode -: \x1b[31mbroken\x1b[0m\n"},
 		"of what is broken":    {Report{Findings: []Finding{{Code: NotTLS, Severity: Broken}}}, "\n\x1b[31mbroken\x1b[0m not-tls: "},
-		"of a router":          {Report{Servers: []Server{{Name: "kthena-router", NotAfter: &ends, Secret: Secret{Name: "s", Origin: "user"}}}}, "\n(router)  kthena-router  0      2026-11-24     s       user     -\n"},
-		"of a webhook":         {Report{Webhooks: []Webhook{{Name: "w", Server: "hook", Admission: Failed}}, Servers: []Server{{Name: "hook"}}}, "\nw        hook     0      -              -       -        failed\n"},
+		"of a router": {
+			Report{Servers: []Server{{Name: "kthena-router", NotAfter: &ends, Secret: Secret{Name: "s", Origin: "user"}}}},
+			"\n(router)  kthena-router  0      2026-11-24     s       user     -\n",
+		},
+		"of a webhook": {
+			Report{Webhooks: []Webhook{{Name: "w", Server: "hook", Admission: Failed}}, Servers: []Server{{Name: "hook"}}},
+			"\nw        hook     0      -              -       -        failed\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

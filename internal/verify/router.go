@@ -56,7 +56,10 @@ func (v *Verifier) judgeRouter(s *server) {
 			if len(s.served) > 1 || o.Code == Untrusted {
 				object, remedy = shown.endpoint.object(v), v.podRemedy(shown.endpoint)
 			}
-			v.find(o.Code, object, remedy, "the certificate %s that the router serves %s: Secret %s says who its clients trust", short(shown.chain[0]), o.Detail, s.Secret.Name)
+			v.find(
+				o.Code, object, remedy, "the certificate %s that the router serves %s: Secret %s says who its clients trust", short(shown.chain[0]),
+				o.Detail, s.Secret.Name,
+			)
 			break
 		}
 	}

@@ -68,9 +68,16 @@ func TestARouterIsJudgedByWhatItsClientsTrust(t *testing.T) {
 		want       []string // code and object
 		remedy     string
 	}{
-		"that is good":                      {deployment: routerAuto, mode: Auto, notAfter: &ends},
-		"that is good, of a mounted Secret": {deployment: routerMounted, broken: func(_ *testing.T, r *release) { r.store(*r.serves, "", "") }, mode: Manual, notAfter: &ends},
-		"that is good, of cert-manager":     {deployment: routerMounted, broken: func(_ *testing.T, r *release) { r.store(*r.serves, "", "router-cert") }, mode: CertManager, notAfter: &ends},
+		"that is good": {deployment: routerAuto, mode: Auto, notAfter: &ends},
+		"that is good, of a mounted Secret": {
+			deployment: routerMounted, broken: func(_ *testing.T, r *release) { r.store(*r.serves, "", "") }, mode: Manual, notAfter: &ends,
+		},
+		"that is good, of cert-manager": {
+			deployment: routerMounted,
+			broken:     func(_ *testing.T, r *release) { r.store(*r.serves, "", "router-cert") },
+			mode:       CertManager,
+			notAfter:   &ends,
+		},
 		"that serves no name of its clients": {
 			deployment: routerAuto, mode: Auto, want: []string{"wrong-name Service ns/kthena-router", "secret-invalid Secret ns/router-tls"},
 			broken: func(t *testing.T, r *release) {
@@ -89,7 +96,9 @@ func TestARouterIsJudgedByWhatItsClientsTrust(t *testing.T) {
 			remedy: "kubectl delete pod --namespace ns pod",
 		},
 		"whose certificate has expired": {
-			deployment: routerAuto, mode: Auto, want: []string{"expired Service ns/kthena-router", "secret-invalid Secret ns/router-tls", "clock-skew this machine"},
+			deployment: routerAuto, mode: Auto, want: []string{
+				"expired Service ns/kthena-router", "secret-invalid Secret ns/router-tls", "clock-skew this machine",
+			},
 			broken: func(_ *testing.T, r *release) { r.ahead = -1001 * time.Hour },
 			remedy: "kubectl rollout restart --namespace ns deployment/kthena-router",
 		},
@@ -166,9 +175,13 @@ func (f fleet) DialEndpoint(ctx context.Context, namespace string, e Endpoint) (
 func newFleet(r *release, serves map[string]*gen.Bundle) fleet {
 	var endpoints []any
 	for pod := range serves {
-		endpoints = append(endpoints, map[string]any{"addresses": []string{"10.0.0.1"}, "targetRef": map[string]string{"kind": "Pod", "name": pod}})
+		endpoints = append(
+			endpoints, map[string]any{"addresses": []string{"10.0.0.1"}, "targetRef": map[string]string{"kind": "Pod", "name": pod}},
+		)
 	}
-	r.objects[slicesPath] = map[string]any{"items": []any{map[string]any{"ports": []any{map[string]any{"name": "webhook", "port": 8443}}, "endpoints": endpoints}}}
+	r.objects[slicesPath] = map[string]any{
+		"items": []any{map[string]any{"ports": []any{map[string]any{"name": "webhook", "port": 8443}}, "endpoints": endpoints}},
+	}
 	return fleet{r, serves}
 }
 
@@ -203,7 +216,9 @@ func TestThePodThatServesAnotherCertificateIsNamed(t *testing.T) {
 		hook.ClientConfig.CABundle = append(one.CA, other.CA...)
 		report = newFleet(r, map[string]*gen.Bundle{"one": &one, "other": &other}).verify(t)
 		require.NotEmpty(t, report.Findings)
-		assert.Equal(t, "wrong-name: Service ns/hook: the certificate "+short(gen.Check(one, nil, now).Leaf)+" that it serves is for x.ns.svc, not for hook.ns.svc; "+
+		assert.Equal(t, "wrong-name: Service ns/hook: the certificate "+short(
+			gen.Check(one, nil, now).Leaf,
+		)+" that it serves is for x.ns.svc, not for hook.ns.svc; "+
 			"kubectl rollout restart --namespace ns deployment/server", report.Findings[0].String())
 	})
 	t.Run("behind the router", func(t *testing.T) {

@@ -28,7 +28,9 @@ func (v *Verifier) lookAtSecret(ctx context.Context, s *server) error {
 		case err != nil:
 			return err
 		case known && !found:
-			v.find(DeploymentMissing, "Deployment "+v.Namespace+"/"+s.Deployment, v.upgradeRemedy(), "it does not exist, and nothing serves %s", s.Name)
+			v.find(
+				DeploymentMissing, "Deployment "+v.Namespace+"/"+s.Deployment, v.upgradeRemedy(), "it does not exist, and nothing serves %s", s.Name,
+			)
 			v.broken(s)
 			return nil
 		case !found:
@@ -111,14 +113,21 @@ func (v *Verifier) lookAtCertificate(ctx context.Context, s *server, stored bool
 	}
 	switch {
 	case stored && s.stored.Metadata.DeletionTimestamp != nil && len(s.stored.Metadata.Finalizers) > 0:
-		v.find(SecretTerminating, object, v.finalizersRemedy(s.Secret.Name), "it is being deleted since %s, and its finalizers %s hold it: a pod of %s that starts waits for it to go",
+		v.find(SecretTerminating, object, v.finalizersRemedy(s.Secret.Name), "it is being deleted since %s, and its finalizers %s hold it: a "+
+			"pod of %s that starts waits for it to go",
 			date(s.stored.Metadata.DeletionTimestamp.Time), strings.Join(s.stored.Metadata.Finalizers, ", "), s.Deployment)
 	case !stored:
 		v.find(SecretMissing, object, v.secretRemedy(s), "it does not exist, and the pods of %s get their certificate from it", s.Deployment)
 	case !s.checked.OK():
-		v.find(SecretInvalid, object, v.secretRemedy(s), "its certificate cannot be used: %s (made by %s, written by %s)", s.checked.Faults[0], s.Secret.Origin, strings.Join(s.Secret.Managers, ", "))
+		v.find(
+			SecretInvalid, object, v.secretRemedy(s), "its certificate cannot be used: %s (made by %s, written by %s)", s.checked.Faults[0],
+			s.Secret.Origin, strings.Join(s.Secret.Managers, ", "),
+		)
 	case v.report.Mode == Auto && s.Secret.Origin != originCertgen:
-		v.find(SecretForeign, object, v.secretRemedy(s), "kthena-certgen did not make it (written by %s) and will not renew it on %s", strings.Join(s.Secret.Managers, ", "), date(s.checked.NotAfter))
+		v.find(
+			SecretForeign, object, v.secretRemedy(s), "kthena-certgen did not make it (written by %s) and will not renew it on %s",
+			strings.Join(s.Secret.Managers, ", "), date(s.checked.NotAfter),
+		)
 	}
 	return nil
 }

@@ -48,7 +48,10 @@ func TestAServerThatCannotBeReachedIsNamed(t *testing.T) {
 			change: func(r *release) {
 				r.objects[servicePath] = json.RawMessage(`{"spec":{"ports":[{"name":"webhook","port":8443}]}}`)
 			},
-			want: []string{"service-port: Service ns/hook: it has no port 443, and is called by check.example.com; helm upgrade r CHART --namespace ns --reuse-values"},
+			want: []string{
+				"service-port: Service ns/hook: it has no port 443, and is called by check.example.com; helm upgrade r CHART --namespace ns " +
+					"--reuse-values",
+			},
 		},
 		"without a pod": {
 			change: func(r *release) { r.objects[slicesPath] = map[string]any{} },
@@ -57,18 +60,26 @@ func TestAServerThatCannotBeReachedIsNamed(t *testing.T) {
 		},
 		"at a pod": {
 			lines: lines{refused, unsupported},
-			want:  []string{"endpoint-unreachable: Pod ns/pod: port 8443 cannot be reached: connection refused, and it is behind Service hook" + logs},
+			want: []string{
+				"endpoint-unreachable: Pod ns/pod: port 8443 cannot be reached: connection refused, and it is behind Service hook" + logs,
+			},
 		},
 		"at a pod that does not answer": {
 			lines: lines{hangs, unsupported},
-			want:  []string{"endpoint-unreachable: Pod ns/pod: port 8443 cannot be reached: no answer within 5s, and it is behind Service hook" + logs},
+			want: []string{
+				"endpoint-unreachable: Pod ns/pod: port 8443 cannot be reached: no answer within 5s, and it is behind Service hook" + logs,
+			},
 		},
 		"at its Service": {
 			lines: lines{unsupported, refused},
-			want:  []string{"endpoint-unreachable: Service ns/hook: port 443 cannot be reached: connection refused, and is called by check.example.com" + logs},
+			want: []string{
+				"endpoint-unreachable: Service ns/hook: port 443 cannot be reached: connection refused, and is called by check.example.com" + logs,
+			},
 		},
 		"but not where there is no way to it": {lines: lines{unsupported, unsupported}},
-		"but not where the way is forbidden":  {lines: lines{says(forbidden("pods", "no")), unsupported}, forbidden: []string{"create pods/portforward"}},
+		"but not where the way is forbidden": {
+			lines: lines{says(forbidden("pods", "no")), unsupported}, forbidden: []string{"create pods/portforward"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,7 +115,8 @@ func TestACallThatFailsIsNotLaidToANetworkPolicyUnlessThePodsAnswer(t *testing.T
 	report, err := v.Run(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, []string{"call-failed: webhook check.example.com of ValidatingWebhookConfiguration config: " +
-		"the API server cannot call it at Service hook: dial tcp: connection refused; kubectl logs --namespace ns deployment/server --all-containers"}, texts(report))
+		"the API server cannot call it at Service hook: dial tcp: connection refused; kubectl logs --namespace ns deployment/server " +
+		"--all-containers"}, texts(report))
 }
 
 func TestALookThatIsEndedIsAnError(t *testing.T) {

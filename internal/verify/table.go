@@ -74,7 +74,12 @@ func (r Report) Table(colour bool) []byte {
 }
 
 func row(w *tabwriter.Writer, name string, s Server, until, admission string) {
-	fmt.Fprintln(w, strings.Join([]string{name, s.Name, strconv.Itoa(len(s.Endpoints)), until, orDash(s.Secret.Name), orDash(s.Secret.Origin), admission}, "\t"))
+	fmt.Fprintln(
+		w,
+		strings.Join(
+			[]string{name, s.Name, strconv.Itoa(len(s.Endpoints)), until, orDash(s.Secret.Name), orDash(s.Secret.Origin), admission}, "\t",
+		),
+	)
 }
 
 func orDash(text string) string {

@@ -115,7 +115,11 @@ func (v *Verifier) run(ctx context.Context) error {
 		servers = append(servers, router)
 	}
 	if len(servers) == 0 && len(v.report.MissingRights) == 0 {
-		return fmt.Errorf("%w: no webhook configuration for namespace %s has the label %s=%s, and no router there serves TLS: name the release, see: helm list --all-namespaces", ErrNothing, v.Namespace, labelInstance, v.Release)
+		return fmt.Errorf(
+			"%w: no webhook configuration for namespace %s has the label %s=%s, and no router there serves TLS: name the release, see: helm list "+
+				"--all-namespaces",
+			ErrNothing, v.Namespace, labelInstance, v.Release,
+		)
 	}
 
 	// Without a context of its own: when one fails the others end, so that the report holds what they see.

@@ -66,13 +66,15 @@ func TestFindings(t *testing.T) {
 			func(_ *release, w *admissionv1.ValidatingWebhook) {
 				w.ClientConfig.CABundle = append([]byte("\ufeff"), w.ClientConfig.CABundle...)
 			},
-			[]string{"bundle-malformed " + entry}, "its caBundle holds no certificate that can be read: a UTF-8 byte order mark stands before a BEGIN line: save it without one",
+			[]string{"bundle-malformed " + entry},
+			"its caBundle holds no certificate that can be read: a UTF-8 byte order mark stands before a BEGIN line: save it without one",
 		},
 		"a bundle of which one is indented": {
 			func(_ *release, w *admissionv1.ValidatingWebhook) {
 				w.ClientConfig.CABundle = append(append(w.ClientConfig.CABundle, "  "...), w.ClientConfig.CABundle...)
 			},
-			[]string{"bundle-odd " + entry}, "its caBundle holds more certificates than the 1 that the API server reads: a BEGIN line does not stand",
+			[]string{"bundle-odd " + entry},
+			"its caBundle holds more certificates than the 1 that the API server reads: a BEGIN line does not stand",
 		},
 		"a bundle of another CA": {
 			func(_ *release, w *admissionv1.ValidatingWebhook) { w.ClientConfig.CABundle = made(t, "x").CA },
@@ -226,15 +228,29 @@ func TestTheSampleIsOfTheVersionWhoseSchemaIsServed(t *testing.T) {
 		want            []string
 		admission       Admission
 	}{
-		"a ModelBooster of Kthena v1.0.0":                         {resource: "modelboosters", wants: `"replicas":1,"workers"`, admission: AnsweredBoth},
-		"a ModelBooster of Kthena v1.0.0 that is always admitted": {resource: "modelboosters", wants: `"replicas":1,"workers"`, created: admitsAll, want: []string{"not-refused"}, admission: Answered},
-		"a ModelBooster of Kthena v0.4":                           {resource: "modelboosters", wants: `"maxReplicas":1,"workers"`, admission: AnsweredBoth},
-		"a ModelBooster of Kthena v0.4 that is always admitted":   {resource: "modelboosters", wants: `"maxReplicas":1,"workers"`, created: admitsAll, admission: Answered},
-		"a ModelBooster of no version that is known":              {resource: "modelboosters", wants: `"size":1`, want: []string{"unknown"}, admission: NotAsked},
-		"an AutoscalingPolicy of Kthena v0.4":                     {resource: "autoscalingpolicies", wants: `"metricName"`, created: admitsAll, admission: Answered},
-		"a ModelServer of Kthena v1.0.0, which admits every one":  {resource: "modelservers", created: admitsAll, admission: Answered},
-		"a ModelServer of a later version":                        {resource: "modelservers", admission: AnsweredBoth},
-		"a ModelServer of Kthena v1.0.0 whose call may fail":      {resource: "modelservers", created: admitsAll, ignores: true, admission: NotAsked},
+		"a ModelBooster of Kthena v1.0.0": {
+			resource: "modelboosters", wants: `"replicas":1,"workers"`, admission: AnsweredBoth,
+		},
+		"a ModelBooster of Kthena v1.0.0 that is always admitted": {
+			resource: "modelboosters", wants: `"replicas":1,"workers"`, created: admitsAll, want: []string{"not-refused"}, admission: Answered,
+		},
+		"a ModelBooster of Kthena v0.4": {
+			resource: "modelboosters", wants: `"maxReplicas":1,"workers"`, admission: AnsweredBoth,
+		},
+		"a ModelBooster of Kthena v0.4 that is always admitted": {
+			resource: "modelboosters", wants: `"maxReplicas":1,"workers"`, created: admitsAll, admission: Answered,
+		},
+		"a ModelBooster of no version that is known": {
+			resource: "modelboosters", wants: `"size":1`, want: []string{"unknown"}, admission: NotAsked,
+		},
+		"an AutoscalingPolicy of Kthena v0.4": {
+			resource: "autoscalingpolicies", wants: `"metricName"`, created: admitsAll, admission: Answered,
+		},
+		"a ModelServer of Kthena v1.0.0, which admits every one": {resource: "modelservers", created: admitsAll, admission: Answered},
+		"a ModelServer of a later version":                       {resource: "modelservers", admission: AnsweredBoth},
+		"a ModelServer of Kthena v1.0.0 whose call may fail": {
+			resource: "modelservers", created: admitsAll, ignores: true, admission: NotAsked,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, hook := newRelease(t)
@@ -286,18 +302,24 @@ func TestManyStalePodsAreOneFinding(t *testing.T) {
 	require.Len(t, report.Findings, 1)
 	certs := []string{fingerprintOf(t, old), fingerprintOf(t, other)}
 	slices.Sort(certs)
-	assert.Equal(t, "stale: Deployment ns/server: 11 of 12 ready pods behind Service hook serve another certificate ("+strings.Join(certs, ", ")+
+	assert.Equal(t, "stale: Deployment ns/server: 11 of 12 ready pods behind Service hook serve another certificate ("+
+		strings.Join(certs, ", ")+
 		") than Secret certs holds ("+fingerprintOf(t, *current)+"), since they started before it changed: "+
 		"pod-00, pod-01, pod-02, pod-04, pod-05, pod-06, pod-07, pod-08, pod-09, pod-10 and 1 more; "+
 		"kubectl rollout restart --namespace ns deployment/server", report.Findings[0].String())
 
 	server := r.objects[deploymentPath].(json.RawMessage)
-	r.objects[deploymentPath] = json.RawMessage(strings.Replace(string(server), "{", `{"metadata":{"annotations":{"`+annotationController+`":"roller"}},`, 1))
+	r.objects[deploymentPath] = json.RawMessage(
+		strings.Replace(string(server), "{", `{"metadata":{"annotations":{"`+annotationController+`":"roller"}},`, 1),
+	)
 	r.objects["/apis/apps/v1/namespaces/ns/deployments/roller"] = json.RawMessage(`{"status":{"availableReplicas":1}}`)
 	report, err = r.verify(t)
 	require.NoError(t, err)
 	require.Len(t, report.Findings, 1)
-	assert.Contains(t, report.Findings[0].Message, "and 1 more; controller roller rolls them as soon as it may; where it may not, an Event on the Secret says why")
+	assert.Contains(
+		t, report.Findings[0].Message,
+		"and 1 more; controller roller rolls them as soon as it may; where it may not, an Event on the Secret says why",
+	)
 }
 
 func TestASecretThatIsHeldInDeletionIsFound(t *testing.T) {
@@ -311,8 +333,10 @@ func TestASecretThatIsHeldInDeletionIsFound(t *testing.T) {
 	report, err = r.verify(t)
 	require.NoError(t, err)
 	require.Len(t, report.Findings, 1)
-	assert.Equal(t, "secret-terminating: Secret ns/certs: it is being deleted since 2026-11-24T00:00:00Z, and its finalizers example.com/a, example.com/b hold it: "+
-		"a pod of server that starts waits for it to go; kubectl patch secret --namespace ns certs --type merge --patch '{\"metadata\":{\"finalizers\":null}}'", report.Findings[0].String())
+	assert.Equal(t, "secret-terminating: Secret ns/certs: it is being deleted since 2026-11-24T00:00:00Z, and its finalizers "+
+		"example.com/a, example.com/b hold it: "+
+		"a pod of server that starts waits for it to go; kubectl patch secret --namespace ns certs --type merge --patch "+
+		"'{\"metadata\":{\"finalizers\":null}}'", report.Findings[0].String())
 	assert.Equal(t, VerdictBroken, report.Verdict)
 }
 
@@ -334,7 +358,9 @@ func TestRightsThatAreMissingAreListed(t *testing.T) {
 	report, err := r.verify(t)
 	require.NoError(t, err)
 	assert.Empty(t, report.Findings)
-	assert.Equal(t, []string{"create modelservings.workload.serving.volcano.sh", "get secrets certs", "list endpointslices"}, report.MissingRights)
+	assert.Equal(
+		t, []string{"create modelservings.workload.serving.volcano.sh", "get secrets certs", "list endpointslices"}, report.MissingRights,
+	)
 }
 
 func TestErrorsEndTheRun(t *testing.T) {
@@ -361,8 +387,13 @@ func TestVerifyChain(t *testing.T) {
 	assert.Equal(t, Outcome{NotAfter: ends}, VerifyChain(chain, append(others, cas...), "a.ns.svc", now))
 	assert.Equal(t, Outcome{Code: Untrusted, Detail: "was signed by no CA that is trusted"}, VerifyChain(chain, others, "a.ns.svc", now))
 	assert.Equal(t, Outcome{Code: WrongName, Detail: "is for a.ns.svc, not for b.ns.svc"}, VerifyChain(chain, cas, "b.ns.svc", now))
-	assert.Equal(t, Outcome{Code: Expired, Detail: "expired on 2027-01-05T00:30:00Z"}, VerifyChain(chain, cas, "a.ns.svc", ends.Add(time.Second)))
-	assert.Equal(t, Outcome{Code: NotYetValid, Detail: "is valid from 2026-11-24T07:30:00Z only"}, VerifyChain(chain, cas, "a.ns.svc", now.Add(-2*time.Hour)))
+	assert.Equal(
+		t, Outcome{Code: Expired, Detail: "expired on 2027-01-05T00:30:00Z"}, VerifyChain(chain, cas, "a.ns.svc", ends.Add(time.Second)),
+	)
+	assert.Equal(
+		t, Outcome{Code: NotYetValid, Detail: "is valid from 2026-11-24T07:30:00Z only"},
+		VerifyChain(chain, cas, "a.ns.svc", now.Add(-2*time.Hour)),
+	)
 }
 
 func TestACertificateExpiresSoonInATenthOfItsLifeOrThirtyDays(t *testing.T) {
@@ -406,7 +437,9 @@ func TestEveryCodeIsDescribedOnce(t *testing.T) {
 		assert.NotEmpty(t, d.Meaning, "%s", d.Code)
 		assert.NotEmpty(t, d.Remedy, "%s", d.Code)
 		if i > 0 {
-			assert.LessOrEqual(t, slices.Index(severities, Codes[i-1].Severity), slices.Index(severities, d.Severity), "the gravest first: %s", d.Code)
+			assert.LessOrEqual(
+				t, slices.Index(severities, Codes[i-1].Severity), slices.Index(severities, d.Severity), "the gravest first: %s", d.Code,
+			)
 		}
 	}
 }

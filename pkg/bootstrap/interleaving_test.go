@@ -197,7 +197,9 @@ func (s *simulation) examine() {
 	for writer, fingerprint := range s.served {
 		for i, live := range s.trusted {
 			if !s.doubted[writer] && !slices.Contains(live, fingerprint) {
-				s.violations = append(s.violations, fmt.Sprintf("the certificate of writer %s is not trusted by entry %s", writer, s.config.Entries[i].Name))
+				s.violations = append(
+					s.violations, fmt.Sprintf("the certificate of writer %s is not trusted by entry %s", writer, s.config.Entries[i].Name),
+				)
 			}
 		}
 	}

@@ -121,7 +121,9 @@ func TestWriteFinishesWhatAnInterruptedOneLeft(t *testing.T) {
 		"while it checked the folder": func(t *testing.T, dir string) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "..check.12"), nil, 0o600))
 		},
-		"and the folder behind ..data broke": func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(filepath.Join(dir, data(t, dir)))) },
+		"and the folder behind ..data broke": func(t *testing.T, dir string) {
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, data(t, dir))))
+		},
 		"and a file was cut short": func(t *testing.T, dir string) {
 			require.NoError(t, os.Truncate(filepath.Join(dir, "..data", "tls.crt"), 3))
 		},

@@ -44,13 +44,24 @@ func TestAFolderWithoutRightsIsNamed(t *testing.T) {
 		take  func(t *testing.T, dir string)
 		want  string
 	}{
-		"that cannot be entered":             {true, mode(".", 0o600), "lstat DIR/ca.crt: permission denied"},
-		"that cannot be written to":          {true, mode(".", 0o555), "making a folder for the new files: mkdir DIR/..2026_11_24_08_30_00.*: permission denied"},
-		"that cannot be listed, when new":    {true, mode(".", 0o333), "opening folder: open DIR: permission denied"},
-		"that cannot be listed, later":       {false, mode(".", 0o333), "listing the folder: open DIR: permission denied"},
-		"that lacks a link and takes none":   {false, func(t *testing.T, dir string) { unlink(t, dir, "tls.key"); mode(".", 0o555)(t, dir) }, "linking file: symlink ..data/tls.key DIR/tls.key: permission denied"},
-		"whose old folder cannot be emptied": {false, func(t *testing.T, dir string) { leaveFolder(t, dir); mode("..2026_11_24_08_29_00.1", 0o555)(t, dir) }, "removing old files: unlinkat DIR/..2026_11_24_08_29_00.1/tls.key: permission denied"},
-		"with a folder in the link's place":  {true, func(t *testing.T, dir string) { require.NoError(t, os.Mkdir(filepath.Join(dir, "..data"), 0o700)) }, "reading the link to the current files: readlink DIR/..data: invalid argument"},
+		"that cannot be entered": {true, mode(".", 0o600), "lstat DIR/ca.crt: permission denied"},
+		"that cannot be written to": {
+			true, mode(".", 0o555), "making a folder for the new files: mkdir DIR/..2026_11_24_08_30_00.*: permission denied",
+		},
+		"that cannot be listed, when new": {true, mode(".", 0o333), "opening folder: open DIR: permission denied"},
+		"that cannot be listed, later":    {false, mode(".", 0o333), "listing the folder: open DIR: permission denied"},
+		"that lacks a link and takes none": {
+			false, func(t *testing.T, dir string) { unlink(t, dir, "tls.key"); mode(".", 0o555)(t, dir) },
+			"linking file: symlink ..data/tls.key DIR/tls.key: permission denied",
+		},
+		"whose old folder cannot be emptied": {
+			false, func(t *testing.T, dir string) { leaveFolder(t, dir); mode("..2026_11_24_08_29_00.1", 0o555)(t, dir) },
+			"removing old files: unlinkat DIR/..2026_11_24_08_29_00.1/tls.key: permission denied",
+		},
+		"with a folder in the link's place": {
+			true, func(t *testing.T, dir string) { require.NoError(t, os.Mkdir(filepath.Join(dir, "..data"), 0o700)) },
+			"reading the link to the current files: readlink DIR/..data: invalid argument",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -64,7 +64,9 @@ func full() metav1.ObjectMeta {
 		Name: "certs", GenerateName: "ce", Namespace: "ns", UID: "uid", ResourceVersion: "7", Generation: 2,
 		CreationTimestamp: at, DeletionTimestamp: &at, DeletionGracePeriodSeconds: ptr.To(int64(0)),
 		Labels: map[string]string{"l": "1"}, Annotations: map[string]string{"a": "<&>"}, Finalizers: []string{"example.com/f"},
-		OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: "p", UID: "u", Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(false)}},
+		OwnerReferences: []metav1.OwnerReference{
+			{APIVersion: "v1", Kind: "Pod", Name: "p", UID: "u", Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(false)},
+		},
 		ManagedFields: []metav1.ManagedFieldsEntry{{
 			Manager: "m", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", Time: &at, FieldsType: "FieldsV1",
 			FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{".":{},"f:a":{}}}`)},
@@ -73,8 +75,14 @@ func full() metav1.ObjectMeta {
 }
 
 var secrets = map[string]corev1.Secret{
-	"an empty one":                   {},
-	"one with all there is":          {ObjectMeta: full(), Immutable: ptr.To(true), Data: map[string][]byte{"a": []byte("1")}, StringData: map[string]string{"b": "2"}, Type: "example.com/x"},
+	"an empty one": {},
+	"one with all there is": {
+		ObjectMeta: full(),
+		Immutable:  ptr.To(true),
+		Data:       map[string][]byte{"a": []byte("1")},
+		StringData: map[string]string{"b": "2"},
+		Type:       "example.com/x",
+	},
 	"one that says it may change":    {Immutable: ptr.To(false)},
 	"one with an empty value":        {Data: map[string][]byte{"a": {}, "b": nil}},
 	"one that holds no text":         {Data: map[string][]byte{"a": {0, 255, 254, '\n'}}},

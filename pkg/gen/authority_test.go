@@ -110,7 +110,9 @@ func TestOneAuthoritySignsSeveralLeaves(t *testing.T) {
 func TestALoadedAuthoritySigns(t *testing.T) {
 	t.Parallel()
 	root := newRoot(t, nil)
-	issuing := root.intermediate(t, "policy", nil).intermediate(t, "issuing", func(c *x509.Certificate) { c.NotAfter = now.Add(500 * time.Hour) })
+	issuing := root.intermediate(t, "policy", nil).intermediate(
+		t, "issuing", func(c *x509.Certificate) { c.NotAfter = now.Add(500 * time.Hour) },
+	)
 	reversed := gen.CASet{issuing.chain[0], issuing.chain[2], issuing.chain[1]}
 	for name, tc := range map[string]struct {
 		ca    *somebody
@@ -152,18 +154,38 @@ func TestAnAuthorityThatCannotSignIsRefused(t *testing.T) {
 		key   []byte // nil: the CA's
 		want  string
 	}{
-		"that is no CA":               {changed(func(c *x509.Certificate) { c.IsCA = false }), nil, nil, "the certificate of CN=root is not that of a CA"},
-		"that is a server":            {root, leaf.Cert, leaf.Key, "the certificate of CN=kthena-certgen is not that of a CA"},
-		"that may not sign":           {changed(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }), nil, nil, "the CA CN=root may not sign certificates: its key usage lacks keyCertSign"},
-		"that has expired":            {changed(func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) }), nil, nil, "the CA CN=root expired on 2026-11-24T08:29:00Z"},
-		"that is of tomorrow":         {changed(func(c *x509.Certificate) { c.NotBefore = now.Add(24 * time.Hour) }), nil, nil, "the CA CN=root is valid from 2026-11-25T08:30:00Z, and it is 2026-11-24T08:30:00Z"},
-		"below one that has expired":  {changed(func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) }).intermediate(t, "below", nil), nil, nil, "the CA CN=root expired on 2026-11-24T08:29:00Z"},
-		"whose key is another's":      {root, nil, newRoot(t, nil).keyPEM(t), "the private key does not belong to the certificate"},
-		"whose key is encrypted":      {root, nil, encrypted, "the private key is encrypted: store it without a passphrase"},
-		"whose key is none":           {root, nil, []byte("no key"), "the certificate and its key are not readable: failed to find any PEM data in key input"},
-		"whose key is empty":          {root, nil, []byte{}, "the private key is missing or empty"},
-		"whose certificate is none":   {root, []byte("no certificate"), nil, "the certificate and its key are not readable: failed to find any PEM data in certificate input"},
-		"whose certificate is broken": {root, []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), nil, "the certificate and its key are not readable: x509: malformed certificate"},
+		"that is no CA": {
+			changed(func(c *x509.Certificate) { c.IsCA = false }), nil, nil, "the certificate of CN=root is not that of a CA",
+		},
+		"that is a server": {root, leaf.Cert, leaf.Key, "the certificate of CN=kthena-certgen is not that of a CA"},
+		"that may not sign": {
+			changed(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }), nil, nil,
+			"the CA CN=root may not sign certificates: its key usage lacks keyCertSign",
+		},
+		"that has expired": {
+			changed(func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) }), nil, nil, "the CA CN=root expired on 2026-11-24T08:29:00Z",
+		},
+		"that is of tomorrow": {
+			changed(func(c *x509.Certificate) { c.NotBefore = now.Add(24 * time.Hour) }), nil, nil,
+			"the CA CN=root is valid from 2026-11-25T08:30:00Z, and it is 2026-11-24T08:30:00Z",
+		},
+		"below one that has expired": {
+			changed(func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) }).intermediate(t, "below", nil), nil, nil,
+			"the CA CN=root expired on 2026-11-24T08:29:00Z",
+		},
+		"whose key is another's": {root, nil, newRoot(t, nil).keyPEM(t), "the private key does not belong to the certificate"},
+		"whose key is encrypted": {root, nil, encrypted, "the private key is encrypted: store it without a passphrase"},
+		"whose key is none": {
+			root, nil, []byte("no key"), "the certificate and its key are not readable: failed to find any PEM data in key input",
+		},
+		"whose key is empty": {root, nil, []byte{}, "the private key is missing or empty"},
+		"whose certificate is none": {
+			root, []byte("no certificate"), nil, "the certificate and its key are not readable: failed to find any PEM data in certificate input",
+		},
+		"whose certificate is broken": {
+			root, []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), nil,
+			"the certificate and its key are not readable: x509: malformed certificate",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -189,10 +211,25 @@ func TestAnAuthorityThatMayNotSignForTheServerIsFoundOut(t *testing.T) {
 		ca   *somebody
 		want string
 	}{
-		"by the path length above it": {newRoot(t, func(c *x509.Certificate) { c.MaxPathLenZero = true }).intermediate(t, "below", nil), "checking the new certificate: chain: the certificate does not lead to a CA of the set: too many intermediates for path length constraint"},
-		"by its name constraints":     {newRoot(t, narrow), `checking the new certificate: chain: the certificate does not lead to a CA of the set: a root or intermediate certificate is not authorized to sign for this name: DNS name "registry-webhook.kthena-system.svc"`},
-		"by the constraints above it": {newRoot(t, narrow).intermediate(t, "below", nil), `checking the new certificate: chain: the certificate does not lead to a CA of the set: a root or intermediate certificate is not authorized to sign for this name: DNS name "registry-webhook.kthena-system.svc"`},
-		"by its extended key usage":   {newRoot(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), "checking the new certificate: usage: the certificate or its CA is not for server authentication"},
+		"by the path length above it": {
+			newRoot(t, func(c *x509.Certificate) { c.MaxPathLenZero = true }).intermediate(t, "below", nil),
+			"checking the new certificate: chain: the certificate does not lead to a CA of the set: too many intermediates for path length " +
+				"constraint",
+		},
+		"by its name constraints": {
+			newRoot(t, narrow),
+			`checking the new certificate: chain: the certificate does not lead to a CA of the set: a root or intermediate certificate is not ` +
+				`authorized to sign for this name: DNS name "registry-webhook.kthena-system.svc"`,
+		},
+		"by the constraints above it": {
+			newRoot(t, narrow).intermediate(t, "below", nil),
+			`checking the new certificate: chain: the certificate does not lead to a CA of the set: a root or intermediate certificate is not ` +
+				`authorized to sign for this name: DNS name "registry-webhook.kthena-system.svc"`,
+		},
+		"by its extended key usage": {
+			newRoot(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }),
+			"checking the new certificate: usage: the certificate or its CA is not for server authentication",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -221,17 +258,33 @@ func TestAssembleTakesWhatACASigned(t *testing.T) {
 		cert, key, cas []byte
 		want           string // empty: accepted
 	}{
-		"with the chain in the CA's file":              {cert: answer, cas: all},
-		"with the chain beside the certificate":        {cert: append(append([]byte("text\n"), answer...), issuing.chain[:1].PEM()...), cas: top},
-		"with all of it in both":                       {cert: append(append([]byte{}, answer...), all...), cas: all},
-		"and refuses one whose chain is missing":       {answer, nil, top, "chain: no CA of the set has signed the certificate"},
-		"and refuses one of another CA":                {answer, nil, stranger.chain.PEM(), "chain: no CA of the set has signed the certificate"},
-		"and trusts none that came with it":            {append(append([]byte{}, answer...), all...), nil, stranger.chain.PEM(), "chain: no CA of the set has signed the certificate"},
-		"and refuses one for another key":              {answer, other.Key, all, "key-mismatch: the private key does not belong to the certificate"},
-		"and refuses one without a name":               {issuing.sign(t, r.CSR, func(c *x509.Certificate) { c.DNSNames = names[:1] }), nil, all, "dns-names: the certificate is not for " + names[1] + ": it is for " + names[0]},
-		"and refuses one for clients":                  {issuing.sign(t, r.CSR, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), nil, all, "usage: the certificate or its CA is not for server authentication"},
-		"and refuses one that has expired":             {issuing.sign(t, r.CSR, func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) }), nil, all, "expired: the certificate expired on 2026-11-24T08:29:00Z"},
-		"and refuses what is no certificate":           {[]byte("no certificate"), nil, all, "malformed: the certificate and its key are not readable: failed to find any PEM data in certificate input"},
+		"with the chain in the CA's file":        {cert: answer, cas: all},
+		"with the chain beside the certificate":  {cert: append(append([]byte("text\n"), answer...), issuing.chain[:1].PEM()...), cas: top},
+		"with all of it in both":                 {cert: append(append([]byte{}, answer...), all...), cas: all},
+		"and refuses one whose chain is missing": {answer, nil, top, "chain: no CA of the set has signed the certificate"},
+		"and refuses one of another CA":          {answer, nil, stranger.chain.PEM(), "chain: no CA of the set has signed the certificate"},
+		"and trusts none that came with it": {
+			append(append([]byte{}, answer...), all...), nil, stranger.chain.PEM(), "chain: no CA of the set has signed the certificate",
+		},
+		"and refuses one for another key": {
+			answer, other.Key, all, "key-mismatch: the private key does not belong to the certificate",
+		},
+		"and refuses one without a name": {
+			issuing.sign(t, r.CSR, func(c *x509.Certificate) { c.DNSNames = names[:1] }), nil, all,
+			"dns-names: the certificate is not for " + names[1] + ": it is for " + names[0],
+		},
+		"and refuses one for clients": {
+			issuing.sign(t, r.CSR, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), nil, all,
+			"usage: the certificate or its CA is not for server authentication",
+		},
+		"and refuses one that has expired": {
+			issuing.sign(t, r.CSR, func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) }), nil, all,
+			"expired: the certificate expired on 2026-11-24T08:29:00Z",
+		},
+		"and refuses what is no certificate": {
+			[]byte("no certificate"), nil, all,
+			"malformed: the certificate and its key are not readable: failed to find any PEM data in certificate input",
+		},
 		"and refuses a CA's file without certificates": {answer, nil, r.Key, "the CA set holds no certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {

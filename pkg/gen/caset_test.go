@@ -41,9 +41,11 @@ func TestMerge(t *testing.T) {
 		"keeps the order of ours":                     {ours: set{c[0], c[5]}, want: set{c[0], c[5]}},
 		"holds each certificate once":                 {ours: set{c[1], c[1]}, others: set{c[2], c[1], c[2]}, want: set{c[1], c[2]}},
 		"drops what has expired":                      {ours: set{c[1], expired}, others: set{expired, c[0]}, want: set{c[1], c[0]}},
-		"drops no other, however many there are":      {ours: set{c[0]}, others: c[1:], want: set{c[0], c[11], c[10], c[9], c[8], c[7], c[6], c[5], c[4], c[3], c[2], c[1]}},
-		"never drops one of ours":                     {ours: c, others: nil, want: c},
-		"is empty when there is nothing":              {},
+		"drops no other, however many there are": {
+			ours: set{c[0]}, others: c[1:], want: set{c[0], c[11], c[10], c[9], c[8], c[7], c[6], c[5], c[4], c[3], c[2], c[1]},
+		},
+		"never drops one of ours":        {ours: c, others: nil, want: c},
+		"is empty when there is nothing": {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,7 +85,9 @@ func TestTrustingKeepsTheOldCAs(t *testing.T) {
 	b := fresh.Trusting(oldCAs, now)
 	require.True(t, bytes.HasPrefix(b.CA, fresh.CA), "the CA that signed the certificate comes first")
 	require.NoError(t, handshake(b, names, now))
-	require.NoError(t, handshake(gen.Bundle{CA: b.CA, Cert: old.Cert, Key: old.Key}, names, now), "a server with the old certificate is still trusted")
+	require.NoError(
+		t, handshake(gen.Bundle{CA: b.CA, Cert: old.Cert, Key: old.Key}, names, now), "a server with the old certificate is still trusted",
+	)
 }
 
 func fingerprints(set []*x509.Certificate) []string {

@@ -83,17 +83,23 @@ func damaged(t *testing.T) []mutant {
 		"a key by another label":   func(b, _ gen.Bundle) gen.Bundle { b.Key = relabel(b.Key, "RSA PRIVATE KEY"); return b },
 		"a certificate relabelled": func(b, _ gen.Bundle) gen.Bundle { b.Cert = relabel(b.Cert, "X509 CERTIFICATE"); return b },
 	}
-	for _, key := range []gen.KeySpec{{Algorithm: gen.ECDSA}, {Algorithm: gen.ECDSA, Size: 384}, {Algorithm: gen.RSA}, {Algorithm: gen.Ed25519}} {
+	for _, key := range []gen.KeySpec{
+		{Algorithm: gen.ECDSA}, {Algorithm: gen.ECDSA, Size: 384}, {Algorithm: gen.RSA}, {Algorithm: gen.Ed25519},
+	} {
 		b, other := mustGenerate(t, spec(key.Algorithm, key.Size), now), mustGenerate(t, spec(key.Algorithm, key.Size), now)
 		for name, edit := range edits {
 			all = append(all, mutant{fmt.Sprintf("%s %d: %s", key.Algorithm, key.Size, name), edit(b, other), names, now})
 		}
 		for name, at := range map[string]time.Time{
-			"before its time": now.Add(-2 * time.Hour), "in its first second": now.Add(-time.Hour), "in its last second": now.Add(gen.DefaultValidity), "after its time": now.Add(gen.DefaultValidity + 2*time.Second),
+			"before its time": now.Add(-2 * time.Hour), "in its first second": now.Add(-time.Hour),
+			"in its last second": now.Add(gen.DefaultValidity), "after its time": now.Add(gen.DefaultValidity + 2*time.Second),
 		} {
 			all = append(all, mutant{fmt.Sprintf("%s %d: %s", key.Algorithm, key.Size, name), b, names, at})
 		}
-		all = append(all, mutant{key.Algorithm + ": called by another name", b, []string{"other.svc"}, now}, mutant{key.Algorithm + ": called by one name too many", b, append([]string{"other.svc"}, names...), now})
+		all = append(
+			all, mutant{key.Algorithm + ": called by another name", b, []string{"other.svc"}, now},
+			mutant{key.Algorithm + ": called by one name too many", b, append([]string{"other.svc"}, names...), now},
+		)
 	}
 	return all
 }
@@ -152,7 +158,9 @@ func odd(t *testing.T) []mutant {
 	// A bare self-signed certificate, as cert-manager's SelfSigned issuer makes them.
 	self := selfSigned(t, leafTemplate())
 	add("self-signed leaf", gen.Bundle{CA: pemCert(self.cert.Raw), Cert: pemCert(self.cert.Raw), Key: pemKey(t, self.key)})
-	for name, key := range map[string]crypto.Signer{"P-224": ecKey(t, elliptic.P224()), "P-521": ecKey(t, elliptic.P521()), "RSA 1024": rsaKey(t, 1024), "Ed25519": edKey(t)} {
+	for name, key := range map[string]crypto.Signer{
+		"P-224": ecKey(t, elliptic.P224()), "P-521": ecKey(t, elliptic.P521()), "RSA 1024": rsaKey(t, 1024), "Ed25519": edKey(t),
+	} {
 		cert := sign(t, leafTemplate(), p.root.cert, key, p.root.key)
 		b := gen.Bundle{CA: pemCert(p.root.cert.Raw), Cert: pemCert(cert.Raw), Key: pemKey(t, key)}
 		add("leaf key "+name, b)
@@ -161,10 +169,24 @@ func odd(t *testing.T) []mutant {
 	ec := ecKey(t, elliptic.P256())
 	der, err := x509.MarshalECPrivateKey(ec.(*ecdsa.PrivateKey))
 	require.NoError(t, err)
-	add("a SEC 1 key", gen.Bundle{CA: pemCert(p.root.cert.Raw), Cert: pemCert(sign(t, leafTemplate(), p.root.cert, ec, p.root.key).Raw), Key: pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})})
+	add(
+		"a SEC 1 key",
+		gen.Bundle{
+			CA:   pemCert(p.root.cert.Raw),
+			Cert: pemCert(sign(t, leafTemplate(), p.root.cert, ec, p.root.key).Raw),
+			Key:  pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}),
+		},
+	)
 	old := rsaKey(t, 2048)
 	der = x509.MarshalPKCS1PrivateKey(old.(*rsa.PrivateKey))
-	add("a PKCS #1 key", gen.Bundle{CA: pemCert(p.root.cert.Raw), Cert: pemCert(sign(t, leafTemplate(), p.root.cert, old, p.root.key).Raw), Key: pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der})})
+	add(
+		"a PKCS #1 key",
+		gen.Bundle{
+			CA:   pemCert(p.root.cert.Raw),
+			Cert: pemCert(sign(t, leafTemplate(), p.root.cert, old, p.root.key).Raw),
+			Key:  pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der}),
+		},
+	)
 	return all
 }
 

@@ -130,28 +130,70 @@ func TestSpecValidate(t *testing.T) {
 		spec gen.Spec
 		want string // empty: valid
 	}{
-		"accepts the defaults":                {spec: spec(gen.ECDSA, 0)},
-		"accepts the shortest validity":       {spec: with(func(s *gen.Spec) { s.Validity = time.Hour })},
-		"accepts the longest validity":        {spec: with(func(s *gen.Spec) { s.Validity = gen.MaxValidity })},
-		"accepts a name of 253 characters":    {spec: with(func(s *gen.Spec) { s.DNSNames = []string{long[2:]} })},
-		"refuses no DNS name":                 {with(func(s *gen.Spec) { s.DNSNames = nil }), "at least one DNS name is needed"},
-		"refuses an empty DNS name":           {with(func(s *gen.Spec) { s.DNSNames = []string{""} }), "a DNS name must not be empty"},
-		"refuses a wildcard":                  {with(func(s *gen.Spec) { s.DNSNames = []string{"*.svc"} }), `DNS name "*.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},
-		"refuses an IP address":               {with(func(s *gen.Spec) { s.DNSNames = []string{"1.2.3.4"} }), `DNS name "1.2.3.4" is an IP address: use a name`},
-		"refuses an upper-case name":          {with(func(s *gen.Spec) { s.DNSNames = []string{"A.svc"} }), `DNS name "A.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},
-		"refuses a dot at the end":            {with(func(s *gen.Spec) { s.DNSNames = []string{"a.svc."} }), `DNS name "a.svc." is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},
-		"refuses a hyphen at the beginning":   {with(func(s *gen.Spec) { s.DNSNames = []string{"-a.svc"} }), `DNS name "-a.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},
-		"refuses a hyphen at the end":         {with(func(s *gen.Spec) { s.DNSNames = []string{"a-.svc"} }), `DNS name "a-.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},
-		"refuses an underscore":               {with(func(s *gen.Spec) { s.DNSNames = []string{"a_b.svc"} }), `DNS name "a_b.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},
-		"refuses a label of 64 characters":    {with(func(s *gen.Spec) { s.DNSNames = []string{strings.Repeat("a", 64)} }), `DNS name "` + strings.Repeat("a", 64) + `" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`},
-		"refuses a name of 255 characters":    {with(func(s *gen.Spec) { s.DNSNames = []string{long} }), `DNS name "` + long + `" has 255 characters: at most 253 are allowed`},
-		"refuses a validity below an hour":    {with(func(s *gen.Spec) { s.Validity = 59 * time.Minute }), "a validity of 59m0s is not allowed: use 1h to 876000h"},
-		"refuses a negative validity":         {with(func(s *gen.Spec) { s.Validity = -time.Hour }), "a validity of -1h0m0s is not allowed: use 1h to 876000h"},
-		"refuses a validity beyond a century": {with(func(s *gen.Spec) { s.Validity = gen.MaxValidity + 1 }), "a validity of 876000h0m0.000000001s is not allowed: use 1h to 876000h"},
-		"refuses an unknown algorithm":        {with(func(s *gen.Spec) { s.Key.Algorithm = "DSA" }), `key algorithm "DSA" is unknown: use ECDSA, RSA, Ed25519`},
-		"refuses a size ECDSA does not have":  {with(func(s *gen.Spec) { s.Key.Size = 224 }), "key size 224 is not allowed for ECDSA: use 256, 384"},
-		"refuses a size RSA does not have":    {with(func(s *gen.Spec) { s.Key = gen.KeySpec{Algorithm: gen.RSA, Size: 1024} }), "key size 1024 is not allowed for RSA: use 2048, 3072, 4096"},
-		"refuses any size for Ed25519":        {with(func(s *gen.Spec) { s.Key = gen.KeySpec{Algorithm: gen.Ed25519, Size: 256} }), "key size 256 is not allowed: Ed25519 keys have no size, use 0"},
+		"accepts the defaults":             {spec: spec(gen.ECDSA, 0)},
+		"accepts the shortest validity":    {spec: with(func(s *gen.Spec) { s.Validity = time.Hour })},
+		"accepts the longest validity":     {spec: with(func(s *gen.Spec) { s.Validity = gen.MaxValidity })},
+		"accepts a name of 253 characters": {spec: with(func(s *gen.Spec) { s.DNSNames = []string{long[2:]} })},
+		"refuses no DNS name":              {with(func(s *gen.Spec) { s.DNSNames = nil }), "at least one DNS name is needed"},
+		"refuses an empty DNS name":        {with(func(s *gen.Spec) { s.DNSNames = []string{""} }), "a DNS name must not be empty"},
+		"refuses a wildcard": {
+			with(func(s *gen.Spec) { s.DNSNames = []string{"*.svc"} }),
+			`DNS name "*.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`,
+		},
+		"refuses an IP address": {
+			with(func(s *gen.Spec) { s.DNSNames = []string{"1.2.3.4"} }), `DNS name "1.2.3.4" is an IP address: use a name`,
+		},
+		"refuses an upper-case name": {
+			with(func(s *gen.Spec) { s.DNSNames = []string{"A.svc"} }),
+			`DNS name "A.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`,
+		},
+		"refuses a dot at the end": {
+			with(func(s *gen.Spec) { s.DNSNames = []string{"a.svc."} }),
+			`DNS name "a.svc." is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`,
+		},
+		"refuses a hyphen at the beginning": {
+			with(func(s *gen.Spec) { s.DNSNames = []string{"-a.svc"} }),
+			`DNS name "-a.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`,
+		},
+		"refuses a hyphen at the end": {
+			with(func(s *gen.Spec) { s.DNSNames = []string{"a-.svc"} }),
+			`DNS name "a-.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`,
+		},
+		"refuses an underscore": {
+			with(func(s *gen.Spec) { s.DNSNames = []string{"a_b.svc"} }),
+			`DNS name "a_b.svc" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, joined by dots`,
+		},
+		"refuses a label of 64 characters": {
+			with(func(s *gen.Spec) { s.DNSNames = []string{strings.Repeat("a", 64)} }),
+			`DNS name "` + strings.Repeat("a", 64) + `" is malformed: want labels of 1 to 63 lower-case letters, digits and inner hyphens, ` +
+				`joined by dots`,
+		},
+		"refuses a name of 255 characters": {
+			with(func(s *gen.Spec) { s.DNSNames = []string{long} }), `DNS name "` + long + `" has 255 characters: at most 253 are allowed`,
+		},
+		"refuses a validity below an hour": {
+			with(func(s *gen.Spec) { s.Validity = 59 * time.Minute }), "a validity of 59m0s is not allowed: use 1h to 876000h",
+		},
+		"refuses a negative validity": {
+			with(func(s *gen.Spec) { s.Validity = -time.Hour }), "a validity of -1h0m0s is not allowed: use 1h to 876000h",
+		},
+		"refuses a validity beyond a century": {
+			with(func(s *gen.Spec) { s.Validity = gen.MaxValidity + 1 }), "a validity of 876000h0m0.000000001s is not allowed: use 1h to 876000h",
+		},
+		"refuses an unknown algorithm": {
+			with(func(s *gen.Spec) { s.Key.Algorithm = "DSA" }), `key algorithm "DSA" is unknown: use ECDSA, RSA, Ed25519`,
+		},
+		"refuses a size ECDSA does not have": {
+			with(func(s *gen.Spec) { s.Key.Size = 224 }), "key size 224 is not allowed for ECDSA: use 256, 384",
+		},
+		"refuses a size RSA does not have": {
+			with(func(s *gen.Spec) { s.Key = gen.KeySpec{Algorithm: gen.RSA, Size: 1024} }),
+			"key size 1024 is not allowed for RSA: use 2048, 3072, 4096",
+		},
+		"refuses any size for Ed25519": {
+			with(func(s *gen.Spec) { s.Key = gen.KeySpec{Algorithm: gen.Ed25519, Size: 256} }),
+			"key size 256 is not allowed: Ed25519 keys have no size, use 0",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

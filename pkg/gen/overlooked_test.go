@@ -24,24 +24,43 @@ func TestWhatIsOverlookedIsNamedWithItsRemedy(t *testing.T) {
 		return string(pem.EncodeToMemory(&pem.Block{Type: name, Headers: headers, Bytes: block.Bytes}))
 	}
 	for name, tc := range map[string]struct{ data, want string }{
-		"nothing of a good one":         {ca, ""},
-		"nothing of several with text":  {"# one\n" + ca + "# two\r\n" + strings.ReplaceAll(ca, "\n", "\r\n"), ""},
-		"nothing of what nobody knows":  {"hello", ""},
-		"nothing of nothing":            {"", ""},
-		"DER":                           {string(block.Bytes), "it is DER, not PEM: convert it by openssl x509 -inform der"},
-		"PKCS#7":                        {string(pkcs7), "it is PKCS#7: convert it by openssl pkcs7 -print_certs"},
-		"PKCS#7 as PEM":                 {called("PKCS7", nil), "it is PKCS#7: convert it by openssl pkcs7 -print_certs"},
-		"UTF-16, little endian":         {"\xff\xfe" + strings.Join(strings.Split(ca, ""), "\x00") + "\x00", "it is UTF-16: save it as plain text, without a byte order mark"},
-		"UTF-16, big endian":            {"\xfe\xff\x00" + strings.Join(strings.Split(ca, ""), "\x00"), "it is UTF-16: save it as plain text, without a byte order mark"},
-		"UTF-16 without a mark":         {"\x00" + strings.Join(strings.Split(ca, ""), "\x00"), "it is UTF-16: save it as plain text, without a byte order mark"},
+		"nothing of a good one":        {ca, ""},
+		"nothing of several with text": {"# one\n" + ca + "# two\r\n" + strings.ReplaceAll(ca, "\n", "\r\n"), ""},
+		"nothing of what nobody knows": {"hello", ""},
+		"nothing of nothing":           {"", ""},
+		"DER":                          {string(block.Bytes), "it is DER, not PEM: convert it by openssl x509 -inform der"},
+		"PKCS#7":                       {string(pkcs7), "it is PKCS#7: convert it by openssl pkcs7 -print_certs"},
+		"PKCS#7 as PEM":                {called("PKCS7", nil), "it is PKCS#7: convert it by openssl pkcs7 -print_certs"},
+		"UTF-16, little endian": {
+			"\xff\xfe" + strings.Join(strings.Split(ca, ""), "\x00") + "\x00", "it is UTF-16: save it as plain text, without a byte order mark",
+		},
+		"UTF-16, big endian": {
+			"\xfe\xff\x00" + strings.Join(strings.Split(ca, ""), "\x00"), "it is UTF-16: save it as plain text, without a byte order mark",
+		},
+		"UTF-16 without a mark": {
+			"\x00" + strings.Join(strings.Split(ca, ""), "\x00"), "it is UTF-16: save it as plain text, without a byte order mark",
+		},
 		"base64 of PEM":                 {"\n" + base64.StdEncoding.EncodeToString([]byte(ca)), "it is base64 of PEM: decode it once"},
 		"a byte order mark":             {"\ufeff" + ca, "a UTF-8 byte order mark stands before a BEGIN line: save it without one"},
 		"a byte order mark between two": {ca + "\ufeff" + ca, "a UTF-8 byte order mark stands before a BEGIN line: save it without one"},
-		"an indented one":               {ca + "  " + ca, "a BEGIN line does not stand at the beginning of its line: remove what stands before it"},
-		"a TRUSTED CERTIFICATE":         {ca + called("TRUSTED CERTIFICATE", nil), "the API server passes over blocks TRUSTED CERTIFICATE and X509 CERTIFICATE: convert them by openssl x509"},
-		"an X509 CERTIFICATE":           {called("X509 CERTIFICATE", nil), "the API server passes over blocks TRUSTED CERTIFICATE and X509 CERTIFICATE: convert them by openssl x509"},
-		"one with headers":              {called("CERTIFICATE", map[string]string{"a": "b"}) + ca, "the API server passes over certificates with headers: remove the lines between BEGIN and the base64"},
-		"one without its end":           {strings.Replace(ca, "-----END", "END", 1) + ca, "the lines of a block are damaged, or one is missing: copy it again from BEGIN to END"},
+		"an indented one": {
+			ca + "  " + ca, "a BEGIN line does not stand at the beginning of its line: remove what stands before it",
+		},
+		"a TRUSTED CERTIFICATE": {
+			ca + called("TRUSTED CERTIFICATE", nil),
+			"the API server passes over blocks TRUSTED CERTIFICATE and X509 CERTIFICATE: convert them by openssl x509",
+		},
+		"an X509 CERTIFICATE": {
+			called("X509 CERTIFICATE", nil),
+			"the API server passes over blocks TRUSTED CERTIFICATE and X509 CERTIFICATE: convert them by openssl x509",
+		},
+		"one with headers": {
+			called("CERTIFICATE", map[string]string{"a": "b"}) + ca,
+			"the API server passes over certificates with headers: remove the lines between BEGIN and the base64",
+		},
+		"one without its end": {
+			strings.Replace(ca, "-----END", "END", 1) + ca, "the lines of a block are damaged, or one is missing: copy it again from BEGIN to END",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

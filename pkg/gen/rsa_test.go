@@ -45,10 +45,14 @@ func TestRSAKeysAreRefusedThatTLSCannotUse(t *testing.T) {
 		bits int
 		want string
 	}{
-		"shorter than the shortest": {proth{65496, 496}, proth{65282, 495}, 1023, "key-type: an RSA key of 1023 bits cannot serve TLS: use 2048 to 4096"},
-		"the shortest":              {proth{65496, 496}, proth{65455, 496}, 1024, ""},
-		"the longest":               {proth{65187, 4080}, proth{63423, 4080}, 8192, ""},
-		"longer than the longest":   {proth{65187, 4080}, proth{3866, 4085}, 8193, "key-type: an RSA key of 8193 bits cannot serve TLS: use 2048 to 4096"},
+		"shorter than the shortest": {
+			proth{65496, 496}, proth{65282, 495}, 1023, "key-type: an RSA key of 1023 bits cannot serve TLS: use 2048 to 4096",
+		},
+		"the shortest": {proth{65496, 496}, proth{65455, 496}, 1024, ""},
+		"the longest":  {proth{65187, 4080}, proth{63423, 4080}, 8192, ""},
+		"longer than the longest": {
+			proth{65187, 4080}, proth{3866, 4085}, 8193, "key-type: an RSA key of 8193 bits cannot serve TLS: use 2048 to 4096",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

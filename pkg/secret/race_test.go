@@ -64,14 +64,20 @@ func TestALostRaceIsDecidedAnew(t *testing.T) {
 		answer error
 		reason secret.Reason
 	}{
-		"when somebody creates it first":             {before: func(t *testing.T, s *secret.Store) { ensure(t, s, want) }, reason: "reused"},
-		"when somebody repairs it first":             {change: damage, before: func(t *testing.T, s *secret.Store) { ensure(t, s, want) }, reason: "reused"},
+		"when somebody creates it first": {before: func(t *testing.T, s *secret.Store) { ensure(t, s, want) }, reason: "reused"},
+		"when somebody repairs it first": {
+			change: damage, before: func(t *testing.T, s *secret.Store) { ensure(t, s, want) }, reason: "reused",
+		},
 		"when somebody deletes it before the update": {change: damage, before: remove, reason: "created"},
 		"when somebody deletes what is immutable":    {change: freeze, before: remove, reason: "repaired:malformed"},
-		"when somebody replaces what is immutable":   {change: freeze, before: func(t *testing.T, s *secret.Store) { remove(t, s); ensure(t, s, want) }, reason: "reused"},
+		"when somebody replaces what is immutable": {
+			change: freeze, before: func(t *testing.T, s *secret.Store) { remove(t, s); ensure(t, s, want) }, reason: "reused",
+		},
 		// The transport repeats a write whose answer was lost, and then meets what it has written itself.
-		"when the answer to a create is lost":  {answer: apierrors.NewAlreadyExists(secrets, "certs"), reason: "created"},
-		"when the answer to an update is lost": {change: damage, answer: apierrors.NewConflict(secrets, "certs", errors.New("changed")), reason: "repaired:malformed"},
+		"when the answer to a create is lost": {answer: apierrors.NewAlreadyExists(secrets, "certs"), reason: "created"},
+		"when the answer to an update is lost": {
+			change: damage, answer: apierrors.NewConflict(secrets, "certs", errors.New("changed")), reason: "repaired:malformed",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -101,7 +107,10 @@ func TestASecretThatCannotBeDeletedIsNamed(t *testing.T) {
 		answer error
 		want   string
 	}{
-		"for want of the right": {apierrors.NewForbidden(secrets, "certs", errors.New("no")), "refused:immutable: the Secret must be replaced (repaired:malformed: the certificate and its key are not readable: failed to find any PEM data in key input), " +
+		"for want of the right": {apierrors.NewForbidden(
+			secrets, "certs", errors.New("no"),
+		), "refused:immutable: the Secret must be replaced (repaired:malformed: the certificate and its key are not readable: failed to find " +
+			"any PEM data in key input), " +
 			"the API cannot update it and deleting it is forbidden; have it made anew by: kubectl delete secret --namespace NS certs"},
 		"for another reason": {errors.New("no"), "deleting it: no"},
 	} {

@@ -109,8 +109,12 @@ func TestEnsureRepairsWhatIsOurs(t *testing.T) {
 		"a key too many, another CA first": {change: func(s *core.Secret) {
 			s.Data["more"], s.Data["ca.crt"] = []byte("x"), slices.Concat(other.CA, s.Data["ca.crt"])
 		}, reason: "repaired:keys", keeps: true},
-		"an immutable one":           {change: func(s *core.Secret) { s.Immutable = ptr.To(true); s.Data["tls.key"] = other.Key }, reason: "repaired:key-mismatch", anew: true},
-		"one of the wrong type":      {change: func(s *core.Secret) { s.Type = "Opaque" }, reason: "repaired:wrong-type", keeps: true, anew: true},
+		"an immutable one": {
+			change: func(s *core.Secret) { s.Immutable = ptr.To(true); s.Data["tls.key"] = other.Key }, reason: "repaired:key-mismatch", anew: true,
+		},
+		"one of the wrong type": {
+			change: func(s *core.Secret) { s.Type = "Opaque" }, reason: "repaired:wrong-type", keeps: true, anew: true,
+		},
 		"a broken one of wrong type": {change: func(s *core.Secret) { s.Type = "x/y"; s.Data = nil }, reason: "repaired:malformed", anew: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +137,9 @@ func TestEnsureRepairsWhatIsOurs(t *testing.T) {
 			requireGood(t, after, s.Now())
 			assert.Equal(t, secret.ManagedBy, after.Labels[secret.LabelManagedBy])
 			assert.Equal(t, tc.keeps, bytes.Equal(first.Bundle.Key, after.Data["tls.key"]))
-			assert.Equal(t, gen.Fingerprint(gen.Check(bundle(after), nil, s.Now()).Root), after.Annotations["certgen.kthena.volcano.sh/ca-fingerprint"])
+			assert.Equal(
+				t, gen.Fingerprint(gen.Check(bundle(after), nil, s.Now()).Root), after.Annotations["certgen.kthena.volcano.sh/ca-fingerprint"],
+			)
 			if assert.Equal(t, tc.anew, before.UID != after.UID); !tc.anew {
 				assert.Equal(t, "else", after.Annotations["somebody"], "what others wrote stays")
 			}
@@ -152,9 +158,11 @@ func TestEnsureRenews(t *testing.T) {
 		left   time.Duration
 		reason secret.Reason
 	}{
-		"when less than a third is left":           {want, gen.DefaultValidity/3 - time.Second, "renewed:expiring"},
-		"not while a third is left":                {want, gen.DefaultValidity / 3, "reused"},
-		"when less is left than was asked for":     {secret.Want{Spec: want.Spec, RenewBefore: time.Hour}, time.Hour - time.Second, "renewed:expiring"},
+		"when less than a third is left": {want, gen.DefaultValidity/3 - time.Second, "renewed:expiring"},
+		"not while a third is left":      {want, gen.DefaultValidity / 3, "reused"},
+		"when less is left than was asked for": {
+			secret.Want{Spec: want.Spec, RenewBefore: time.Hour}, time.Hour - time.Second, "renewed:expiring",
+		},
 		"not while as much is left as asked for":   {secret.Want{Spec: want.Spec, RenewBefore: time.Hour}, time.Hour, "reused"},
 		"when it is forced, however much is left ": {secret.Want{Spec: want.Spec, Force: true}, gen.DefaultValidity, "renewed:forced"},
 	} {
@@ -210,9 +218,13 @@ func TestASecretWithoutRoomForAnotherCA(t *testing.T) {
 	}{
 		"goes on with a certificate that is good": {want: want},
 		"goes on with one whose renewal is due":   {want: want, at: now.Add(gen.DefaultValidity - time.Hour), detail: due},
-		"is refused when a renewal is asked for":  {want: secret.Want{Spec: want.Spec, Force: true}, err: strings.ReplaceAll(due, "expiring", "forced")},
+		"is refused when a renewal is asked for": {
+			want: secret.Want{Spec: want.Spec, Force: true}, err: strings.ReplaceAll(due, "expiring", "forced"),
+		},
 		"is refused when the certificate is bad": {
-			want: want, change: func(s *core.Secret) { s.Data["tls.key"] = bytes.ToLower(s.Data["tls.key"]) }, err: strings.ReplaceAll(due, "renewed:expiring", "repaired:malformed"),
+			want: want, change: func(s *core.Secret) {
+				s.Data["tls.key"] = bytes.ToLower(s.Data["tls.key"])
+			}, err: strings.ReplaceAll(due, "renewed:expiring", "repaired:malformed"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -230,7 +242,11 @@ func TestASecretWithoutRoomForAnotherCA(t *testing.T) {
 			}
 			res, err := s.Ensure(t.Context(), tc.want)
 			if tc.err != "" {
-				require.EqualError(t, err, "ensuring secret "+s.Namespace+"/certs: refused:secret-full: "+tc.err+"; have it made anew by: kubectl delete secret --namespace "+s.Namespace+" certs")
+				require.EqualError(
+					t, err,
+					"ensuring secret "+s.Namespace+"/certs: refused:secret-full: "+tc.err+"; have it made anew by: kubectl delete secret --namespace "+
+						s.Namespace+" certs",
+				)
 				var refused *secret.RefusedError
 				require.ErrorAs(t, err, &refused)
 				assert.Equal(t, before.UID, refused.Object.UID)
@@ -257,18 +273,31 @@ func TestWhatIsNotOursIsNeverChanged(t *testing.T) {
 		at     time.Time
 		want   string // empty: used
 	}{
-		"a good one is used":                     {},
-		"a good one of another type is used":     {change: func(s *core.Secret) { s.Type = "Opaque" }},
-		"a good one with more keys is used":      {change: func(s *core.Secret) { s.Data["more"] = nil }},
-		"a good one that expires soon is used":   {at: now.Add(gen.DefaultValidity - time.Hour)},
-		"an immutable one is used":               {change: func(s *core.Secret) { s.Immutable = ptr.To(true) }},
-		"one without a CA set is refused":        {change: func(s *core.Secret) { delete(s.Data, "ca.crt") }, want: "refused:foreign-malformed: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its certificate cannot be used: malformed: the CA set is missing or empty"},
-		"one with the key of another is refused": {change: func(s *core.Secret) { s.Data["tls.key"] = other.Key }, want: "refused:foreign-key-mismatch: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its certificate cannot be used: key-mismatch: the private key does not belong to the certificate"},
-		"an expired one is refused":              {at: now.Add(2 * gen.DefaultValidity), want: "refused:foreign-expired: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its certificate cannot be used: expired: the certificate expired on 2036-11-21T08:30:00Z"},
+		"a good one is used":                   {},
+		"a good one of another type is used":   {change: func(s *core.Secret) { s.Type = "Opaque" }},
+		"a good one with more keys is used":    {change: func(s *core.Secret) { s.Data["more"] = nil }},
+		"a good one that expires soon is used": {at: now.Add(gen.DefaultValidity - time.Hour)},
+		"an immutable one is used":             {change: func(s *core.Secret) { s.Immutable = ptr.To(true) }},
+		"one without a CA set is refused": {
+			change: func(s *core.Secret) { delete(s.Data, "ca.crt") },
+			want: "refused:foreign-malformed: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and " +
+				"its certificate cannot be used: malformed: the CA set is missing or empty",
+		},
+		"one with the key of another is refused": {
+			change: func(s *core.Secret) { s.Data["tls.key"] = other.Key },
+			want: "refused:foreign-key-mismatch: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and " +
+				"its certificate cannot be used: key-mismatch: the private key does not belong to the certificate",
+		},
+		"an expired one is refused": {
+			at: now.Add(2 * gen.DefaultValidity),
+			want: "refused:foreign-expired: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its " +
+				"certificate cannot be used: expired: the certificate expired on 2036-11-21T08:30:00Z",
+		},
 		"somebody else's label is refused": {change: func(s *core.Secret) {
 			s.Labels = map[string]string{"app.kubernetes.io/managed-by": "Helm"}
 			s.Data["ca.crt"] = other.CA
-		}, want: "refused:foreign-chain: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its certificate cannot be used: chain: no CA of the set has signed the certificate"},
+		}, want: "refused:foreign-chain: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, so it is left alone, and its " +
+			"certificate cannot be used: chain: no CA of the set has signed the certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -287,8 +316,10 @@ func TestWhatIsNotOursIsNeverChanged(t *testing.T) {
 			if tc.want == "" {
 				require.NoError(t, err)
 				_, err := s.Ensure(t.Context(), secret.Want{Spec: want.Spec, Force: true})
-				require.EqualError(t, err, "ensuring secret "+s.Namespace+"/certs: refused:foreign-forced: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, "+
-					"so it is left alone, and cannot be renewed; replace its certificate yourself, or have it made anew by: kubectl delete secret --namespace "+s.Namespace+" certs")
+				require.EqualError(t, err, "ensuring secret "+s.Namespace+
+					"/certs: refused:foreign-forced: the Secret has no label app.kubernetes.io/managed-by=kthena-certgen, "+
+					"so it is left alone, and cannot be renewed; replace its certificate yourself, or have it made anew by: kubectl delete secret "+
+					"--namespace "+s.Namespace+" certs")
 				assert.Equal(t, secret.ReasonReused, res.Reason)
 				assert.Equal(t, good, res.Bundle)
 			} else {
@@ -332,7 +363,9 @@ var (
 // newStore is a store in a namespace of its own.
 func newStore(t *testing.T) *secret.Store {
 	t.Helper()
-	ns, err := cluster.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "secret-"}}, metav1.CreateOptions{})
+	ns, err := cluster.Client.CoreV1().Namespaces().Create(
+		t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "secret-"}}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	return &secret.Store{
 		Client: client(t, ns.Name), Namespace: ns.Name, Name: "certs",

@@ -57,7 +57,9 @@ func TestASecretThatStaysInDeletionIsRefused(t *testing.T) {
 		"a good foreign one, too":             {deleted: true, change: func(s *core.Secret) { s.Labels = nil }},
 		"a broken one that somebody deletes":  {deleted: true, change: func(s *core.Secret) { s.Data["tls.key"] = []byte("garbage") }},
 		"one that has to be made anew for us": {change: func(s *core.Secret) { s.Type = "Opaque" }},
-		"a broken one that cannot be updated": {change: func(s *core.Secret) { s.Data["tls.key"], s.Immutable = []byte("garbage"), ptr.To(true) }},
+		"a broken one that cannot be updated": {
+			change: func(s *core.Secret) { s.Data["tls.key"], s.Immutable = []byte("garbage"), ptr.To(true) },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,7 +105,9 @@ func TestASecretWhoseDeletionEndsIsMadeAnew(t *testing.T) {
 	}{
 		"that somebody deletes":                            {reason: "created"},
 		"that is deleted for us, with what was to be kept": {func(s *core.Secret) { s.Type = "Opaque" }, "repaired:wrong-type"},
-		"that is deleted for us, with the CAs it had":      {func(s *core.Secret) { s.Immutable, s.Data["tls.key"] = ptr.To(true), []byte("garbage") }, "repaired:malformed"},
+		"that is deleted for us, with the CAs it had": {
+			func(s *core.Secret) { s.Immutable, s.Data["tls.key"] = ptr.To(true), []byte("garbage") }, "repaired:malformed",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -168,7 +172,9 @@ func TestRacesThatAreLostAgainAndAgainDoNotSpin(t *testing.T) {
 		s := &secret.Store{Client: c, Namespace: "ns", Name: "certs", Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
 		_, err := s.Ensure(ctx, want)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.EqualError(t, err, `ensuring secret ns/certs: timed out after 1m0s: context deadline exceeded; last: creating it: secrets "certs" already exists`)
+		require.EqualError(
+			t, err, `ensuring secret ns/certs: timed out after 1m0s: context deadline exceeded; last: creating it: secrets "certs" already exists`,
+		)
 		assert.Less(t, c.requests, 200)
 		assert.Greater(t, c.requests, 20)
 	})

@@ -34,7 +34,9 @@ func TestWhoseCertificateEndsSoonIsTold(t *testing.T) {
 			s.Now = func() time.Time { return now.Add(gen.DefaultValidity - tc.left) }
 			assert.Equal(t, secret.Reused, ensure(t, s, want).Outcome)
 			if tc.want {
-				assert.Contains(t, log.String(), warning+" secret="+s.Namespace+"/certs not-after="+now.Add(gen.DefaultValidity).Format("2006-01-02T15:04:05.000Z"))
+				assert.Contains(
+					t, log.String(), warning+" secret="+s.Namespace+"/certs not-after="+now.Add(gen.DefaultValidity).Format("2006-01-02T15:04:05.000Z"),
+				)
 			} else {
 				assert.Empty(t, log.String())
 			}

@@ -23,13 +23,19 @@ func TestAConfigurationIsNotWaitedForForEverWhereAControllerHealsIt(t *testing.T
 		begun := time.Now()
 		var log bytes.Buffer
 		api := &countingAPI{err: apierrors.NewNotFound(schema.GroupResource{}, "x")}
-		c := &webhook.Configuration{API: api, Kind: webhook.Mutating, Name: "x", Patience: patience, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil))}
+		c := &webhook.Configuration{
+			API: api, Kind: webhook.Mutating, Name: "x", Patience: patience, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		}
 		res, err := c.Trust(t.Context(), newCAs(t, 1))
 		require.NoError(t, err)
 		assert.Equal(t, webhook.Result{Kind: webhook.Mutating, Name: "x"}, res)
 		assert.GreaterOrEqual(t, time.Since(begun), patience)
 		assert.Less(t, time.Since(begun), patience+5*time.Second)
-		assert.Contains(t, log.String(), `level=WARN msg="going on without webhook configuration, which does not exist: the controller gives it the CA once it is there" kind=MutatingWebhookConfiguration name=x`)
+		assert.Contains(
+			t, log.String(),
+			`level=WARN msg="going on without webhook configuration, which does not exist: the controller gives it the CA once it is there" `+
+				`kind=MutatingWebhookConfiguration name=x`,
+		)
 		gets := api.gets
 		_, err = c.Trust(t.Context(), newCAs(t, 1))
 		require.NoError(t, err)

@@ -17,7 +17,9 @@ func TestAConfigurationThatIsDeletedBeforeThePatchIsWaitedForAgain(t *testing.T)
 	set := newCAs(t, 1)
 	c := newConfiguration(t, webhook.Validating, nil)
 	require.NoError(t, c.Load(t.Context()))
-	require.NoError(t, cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(t.Context(), c.Name, metav1.DeleteOptions{}))
+	require.NoError(
+		t, cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(t.Context(), c.Name, metav1.DeleteOptions{}),
+	)
 	logged := make(chan string, 1)
 	c.Log = slog.New(slog.NewTextHandler(lineWriter(logged), nil))
 	done := make(chan error, 1)
@@ -28,7 +30,9 @@ func TestAConfigurationThatIsDeletedBeforeThePatchIsWaitedForAgain(t *testing.T)
 	}()
 	select {
 	case line := <-logged:
-		assert.Contains(t, line, `msg="waiting for webhook configuration" kind=ValidatingWebhookConfiguration name=`+c.Name+` reason="does not exist"`)
+		assert.Contains(
+			t, line, `msg="waiting for webhook configuration" kind=ValidatingWebhookConfiguration name=`+c.Name+` reason="does not exist"`,
+		)
 	case err := <-done:
 		require.Fail(t, "it is not waited for", "%v", err)
 	}

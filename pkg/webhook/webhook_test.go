@@ -133,7 +133,8 @@ func TestNothingIsPushedOutForWantOfRoom(t *testing.T) {
 			var refused *webhook.RefusedError
 			require.ErrorAs(t, err, &refused)
 			assert.Equal(t, "refused:bundle-full", refused.Reason)
-			assert.Regexp(t, "^patching "+kind+" "+c.Name+": refused:bundle-full: with the CAs that are to be added its 2 bundles would have [0-9]{7} bytes, and at most 1048576 are stored; "+
+			assert.Regexp(t, "^patching "+kind+" "+c.Name+
+				": refused:bundle-full: with the CAs that are to be added its 2 bundles would have [0-9]{7} bytes, and at most 1048576 are stored; "+
 				"remove the CAs that nothing serves any more by: kubectl edit "+strings.ToLower(kind)+" "+c.Name+"$", err.Error())
 			assert.Equal(t, before, version(t, c), "nothing is changed")
 
@@ -267,7 +268,9 @@ func TestAConfigurationThatAppearsLaterIsWaitedFor(t *testing.T) {
 		_, err := c.Trust(t.Context(), set)
 		done <- err
 	}()
-	assert.Contains(t, <-logged, `msg="waiting for webhook configuration" kind=ValidatingWebhookConfiguration name=appears-later reason="does not exist"`)
+	assert.Contains(
+		t, <-logged, `msg="waiting for webhook configuration" kind=ValidatingWebhookConfiguration name=appears-later reason="does not exist"`,
+	)
 	create(t, c.Name, nil)
 	require.NoError(t, <-done)
 	assert.Equal(t, set.PEM(), entries(t, c)[0].CABundle)
@@ -305,7 +308,9 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 		api := &countingAPI{err: apierrors.NewNotFound(schema.GroupResource{}, "x")}
 		c := &webhook.Configuration{API: api, Kind: webhook.Mutating, Name: "x", Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 		_, err := c.Trust(ctx, nil)
-		require.EqualError(t, err, "waiting for MutatingWebhookConfiguration x, which does not exist: timed out after 1m0s: context deadline exceeded")
+		require.EqualError(
+			t, err, "waiting for MutatingWebhookConfiguration x, which does not exist: timed out after 1m0s: context deadline exceeded",
+		)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		ctx, cancel = context.WithTimeoutCause(t.Context(), time.Second, fmt.Errorf("timed out after 1s"))
 		defer cancel()
@@ -324,13 +329,24 @@ func TestAnAnnotationIsNotWaitedForForEver(t *testing.T) {
 		begun := time.Now()
 		var log bytes.Buffer
 		api := &countingAPI{}
-		c := &webhook.Configuration{API: api, Kind: webhook.Mutating, Name: "x", Annotations: map[string]string{"a": "b"}, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(&log, nil))}
+		c := &webhook.Configuration{
+			API:         api,
+			Kind:        webhook.Mutating,
+			Name:        "x",
+			Annotations: map[string]string{"a": "b"},
+			Now:         func() time.Time { return now },
+			Log:         slog.New(slog.NewTextHandler(&log, nil)),
+		}
 		res, err := c.Trust(t.Context(), newCAs(t, 1))
 		require.NoError(t, err)
 		assert.True(t, res.Patched)
 		assert.GreaterOrEqual(t, time.Since(begun), webhook.AnnotationPatience)
 		assert.Less(t, time.Since(begun), webhook.AnnotationPatience+5*time.Second)
-		assert.Contains(t, log.String(), `level=WARN msg="going on with webhook configuration as it is: an upgrade may have stopped half-way" kind=MutatingWebhookConfiguration name=x reason="lacks the annotation a=b"`)
+		assert.Contains(
+			t, log.String(),
+			`level=WARN msg="going on with webhook configuration as it is: an upgrade may have stopped half-way" `+
+				`kind=MutatingWebhookConfiguration name=x reason="lacks the annotation a=b"`,
+		)
 		gets := api.gets
 		_, err = c.Trust(t.Context(), newCAs(t, 1))
 		require.NoError(t, err)
@@ -350,7 +366,9 @@ func TestConflictsAgainAndAgainDoNotSpin(t *testing.T) {
 				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, fmt.Errorf("timed out after 1m0s: %w", context.DeadlineExceeded))
 				defer cancel()
 				api := &countingAPI{patchErr: err}
-				c := &webhook.Configuration{API: api, Kind: webhook.Mutating, Name: "x", Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+				c := &webhook.Configuration{
+					API: api, Kind: webhook.Mutating, Name: "x", Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+				}
 				_, err := c.Trust(ctx, newCAs(t, 1))
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.ErrorContains(t, err, "patching MutatingWebhookConfiguration x: timed out after 1m0s: context deadline exceeded; last: ")
@@ -363,7 +381,9 @@ func TestConflictsAgainAndAgainDoNotSpin(t *testing.T) {
 
 func TestErrorsNameTheObject(t *testing.T) {
 	t.Parallel()
-	c := &webhook.Configuration{API: &countingAPI{err: fmt.Errorf("no")}, Kind: webhook.Mutating, Name: "x", Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	c := &webhook.Configuration{
+		API: &countingAPI{err: fmt.Errorf("no")}, Kind: webhook.Mutating, Name: "x", Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	}
 	_, err := c.Trust(t.Context(), nil)
 	require.EqualError(t, err, "getting MutatingWebhookConfiguration x: no")
 	c.API = &countingAPI{patchErr: fmt.Errorf("no")}
@@ -455,7 +475,9 @@ func newConfiguration(t *testing.T, kind string, bundles ...[]byte) *webhook.Con
 
 func create(t *testing.T, name string, bundles ...[]byte) {
 	t.Helper()
-	o := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"}}}
+	o := &admissionv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"}},
+	}
 	for i, b := range bundles {
 		o.Webhooks = append(o.Webhooks, validating(fmt.Sprint("e", i), b))
 	}
@@ -467,7 +489,9 @@ func create(t *testing.T, name string, bundles ...[]byte) {
 func validating(name string, bundle []byte) admissionv1.ValidatingWebhook {
 	return admissionv1.ValidatingWebhook{
 		Name: name + ".example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionv1.SideEffectClassNone),
-		ClientConfig: admissionv1.WebhookClientConfig{CABundle: bytes.Clone(bundle), Service: &admissionv1.ServiceReference{Namespace: "ns", Name: "svc"}},
+		ClientConfig: admissionv1.WebhookClientConfig{
+			CABundle: bytes.Clone(bundle), Service: &admissionv1.ServiceReference{Namespace: "ns", Name: "svc"},
+		},
 		Rules: []admissionv1.RuleWithOperations{{
 			Operations: []admissionv1.OperationType{admissionv1.Create},
 			Rule:       admissionv1.Rule{APIGroups: []string{"example.com"}, APIVersions: []string{"v1"}, Resources: []string{"nobodies"}},

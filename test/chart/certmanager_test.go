@@ -24,9 +24,10 @@ func TestTheUsersOwnIssuerSigns(t *testing.T) {
 		t.Run("of kind "+kind, func(t *testing.T) {
 			i := env.Prepare(t)
 			createIssuer(t, i, kind, "company")
-			i.Install(t, charttest.Merged(inMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"certManager": map[string]any{
-				"issuerRef": map[string]any{"name": "company", "kind": kind},
-			}}}))
+			i.Install(t, charttest.Merged(inMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{
+				"certManager": map[string]any{
+					"issuerRef": map[string]any{"name": "company", "kind": kind},
+				}}}))
 			requireAdmission(t, i)
 			requireChain(t, i, "registry-webhook-certs", "company", "registry-webhook."+i.Namespace+".svc")
 		})
@@ -34,13 +35,14 @@ func TestTheUsersOwnIssuerSigns(t *testing.T) {
 }
 
 func TestWhatAnIssuerAsksForReachesTheCertificate(t *testing.T) {
-	i := env.Install(t, charttest.Merged(inMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"certManager": map[string]any{
-		"commonName":              "kthena.example.com",
-		"subject":                 map[string]any{"organizations": []any{"Example"}},
-		"usages":                  []any{"digital signature", "server auth", "client auth"},
-		"additionalOutputFormats": []any{map[string]any{"type": "CombinedPEM"}},
-		"secretTemplate":          map[string]any{"annotations": map[string]any{"contact": "pki"}},
-	}}}))
+	i := env.Install(t, charttest.Merged(inMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{
+		"certManager": map[string]any{
+			"commonName":              "kthena.example.com",
+			"subject":                 map[string]any{"organizations": []any{"Example"}},
+			"usages":                  []any{"digital signature", "server auth", "client auth"},
+			"additionalOutputFormats": []any{map[string]any{"type": "CombinedPEM"}},
+			"secretTemplate":          map[string]any{"annotations": map[string]any{"contact": "pki"}},
+		}}}))
 	requireAdmission(t, i)
 	s, err := env.Client.CoreV1().Secrets(i.Namespace).Get(t.Context(), "registry-webhook-certs", metav1.GetOptions{})
 	require.NoError(t, err)

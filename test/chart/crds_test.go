@@ -58,7 +58,9 @@ func TestTheKindsOfKthena(t *testing.T) {
 				{`"minReplicas":1,`, ""}, {`,"maxReplicas":1`, ""}, {`"maxReplicas":1`, `"maxReplicas":0`}, {`"targetRef"`, `"other"`},
 			},
 			"modelservings": {
-				{`"template"`, `"other"`}, {`"roles"`, `"others"`}, {`"name":"sample","replicas"`, `"replicas"`}, {`"name":"sample","replicas"`, `"name":"longer-than-12","replicas"`},
+				{`"template"`, `"other"`}, {`"roles"`, `"others"`}, {`"name":"sample","replicas"`, `"replicas"`}, {
+					`"name":"sample","replicas"`, `"name":"longer-than-12","replicas"`,
+				},
 				{`"entryTemplate"`, `"other"`}, {`"workerReplicas":0,`, ""}, {`"containers"`, `"others"`}, {`"name":"sample","image"`, `"image"`},
 			},
 			"modelroutes": {
@@ -66,7 +68,9 @@ func TestTheKindsOfKthena(t *testing.T) {
 				{`{"modelServerName":"sample"}`, ""},
 			},
 			"modelservers": {
-				{`"inferenceEngine":"vLLM",`, ""}, {`"vLLM"`, `"x"`}, {`"workloadSelector"`, `"other"`}, {`"port":8000`, ""}, {`"port":8000`, `"port":0`},
+				{
+					`"inferenceEngine":"vLLM",`, "",
+				}, {`"vLLM"`, `"x"`}, {`"workloadSelector"`, `"other"`}, {`"port":8000`, ""}, {`"port":8000`, `"port":0`},
 			},
 		} {
 			for _, change := range wrong {

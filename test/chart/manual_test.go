@@ -19,7 +19,9 @@ func TestObjectsCanBeDeletedAfterAnUninstallAndTheReleaseComesBackInAnotherMode(
 	own := i.CreateOwnSecrets(t)
 	client, err := dynamic.NewForConfig(env.Config)
 	require.NoError(t, err)
-	servings := client.Resource(schema.GroupVersionResource{Group: "workload.serving.volcano.sh", Version: "v1alpha1", Resource: "modelservings"}).Namespace(i.Namespace)
+	servings := client.Resource(
+		schema.GroupVersionResource{Group: "workload.serving.volcano.sh", Version: "v1alpha1", Resource: "modelservings"},
+	).Namespace(i.Namespace)
 	for _, mode := range charttest.Modes {
 		t.Run(mode, func(t *testing.T) {
 			values := charttest.InMode(mode, 1)

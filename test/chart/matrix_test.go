@@ -56,7 +56,9 @@ func TestSwitchesInARow(t *testing.T) {
 	own := i.CreateOwnSecrets(t)
 	i.Install(t, inMode(charttest.Auto, 3))
 	from := charttest.Auto
-	for _, to := range []string{charttest.CertManager, charttest.Manual, charttest.Auto, charttest.Manual, charttest.CertManager, charttest.Auto} {
+	for _, to := range []string{
+		charttest.CertManager, charttest.Manual, charttest.Auto, charttest.Manual, charttest.CertManager, charttest.Auto,
+	} {
 		t.Log(measure(t, i, step{from + " -> " + to, from == charttest.Manual, func(t *testing.T) {
 			values := inMode(to, 3)
 			if to == charttest.Manual {
@@ -96,7 +98,10 @@ func TestMatrix(t *testing.T) {
 					first = inManualMode(n, own)
 				}
 				i.Install(t, first)
-				changed := charttest.Merged(first, map[string]any{"registry": map[string]any{"controllerManager": map[string]any{"podAnnotations": map[string]any{"changed": "yes"}}}})
+				changed := charttest.Merged(
+					first,
+					map[string]any{"registry": map[string]any{"controllerManager": map[string]any{"podAnnotations": map[string]any{"changed": "yes"}}}},
+				)
 				steps := []step{{from + " -> " + from + ", a value changed", false, func(t *testing.T) { i.Upgrade(t, changed) }}}
 				for _, to := range charttest.Modes {
 					if to == from {
@@ -138,7 +143,10 @@ func measure(t *testing.T, i *charttest.Installation, s step) string {
 
 func TestAFailedSwitchHarmsNobody(t *testing.T) {
 	i := env.Install(t, inMode(charttest.Auto, 1))
-	missing := charttest.Merged(inMode(charttest.CertManager, 1), map[string]any{"global": map[string]any{"certManager": map[string]any{"issuerRef": map[string]any{"name": "missing"}}}})
+	missing := charttest.Merged(
+		inMode(charttest.CertManager, 1),
+		map[string]any{"global": map[string]any{"certManager": map[string]any{"issuerRef": map[string]any{"name": "missing"}}}},
+	)
 	t.Log(measure(t, i, step{"upgrade to an issuer that does not exist", false, func(t *testing.T) {
 		_, err := i.Helm.Upgrade(t.Context(), charttest.Release, env.Chart(), missing, helm.ReleaseOptions{Wait: true, Timeout: 5 * time.Second})
 		require.ErrorContains(t, err, "upgrading release "+i.Namespace+"/kthena: ")

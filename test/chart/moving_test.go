@@ -87,7 +87,9 @@ func TestMovingFromKthenasOwnChartFailsNoRequestAndLosesNothing(t *testing.T) {
 		if probe.Closed(text) {
 			continue
 		}
-		assert.Contains(t, text, "denied the request", "an invalid object may be refused by the new entry instead of the old, and nothing else may happen")
+		assert.Contains(
+			t, text, "denied the request", "an invalid object may be refused by the new entry instead of the old, and nothing else may happen",
+		)
 		assert.NotContains(t, text, "failed calling webhook")
 	}
 	i.RequireAdmission(t, charttest.Entries)
@@ -156,7 +158,9 @@ func giveAddresses(t *testing.T, i *charttest.Installation) {
 // tlsSecrets are those with keys, by name.
 func tlsSecrets(t *testing.T, i *charttest.Installation) map[string]corev1.Secret {
 	t.Helper()
-	list, err := env.Client.CoreV1().Secrets(i.Namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "type=" + string(corev1.SecretTypeTLS)})
+	list, err := env.Client.CoreV1().Secrets(i.Namespace).List(
+		t.Context(), metav1.ListOptions{FieldSelector: "type=" + string(corev1.SecretTypeTLS)},
+	)
 	require.NoError(t, err)
 	byName := map[string]corev1.Secret{}
 	for _, s := range list.Items {
@@ -188,7 +192,9 @@ func ofTheUser(t *testing.T, i *charttest.Installation) map[string]any {
 // ownPods are the names of the old servers' pods that are not about to go.
 func ownPods(t *testing.T, i *charttest.Installation) []string {
 	t.Helper()
-	pods, err := env.Client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of!=kthena"})
+	pods, err := env.Client.CoreV1().Pods(i.Namespace).List(
+		t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of!=kthena"},
+	)
 	require.NoError(t, err)
 	var names []string
 	for _, p := range pods.Items {
@@ -211,7 +217,9 @@ func requireConfiguration(t *testing.T, i *charttest.Installation, key, want str
 func requireNothingOfKthenasChart(t *testing.T, i *charttest.Installation) {
 	t.Helper()
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		pods, err := env.Client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of!=kthena"})
+		pods, err := env.Client.CoreV1().Pods(i.Namespace).List(
+			t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of!=kthena"},
+		)
 		require.NoError(c, err)
 		assert.Empty(c, pods.Items)
 	}, charttest.Wait.Timeout, 100*time.Millisecond)
@@ -227,7 +235,9 @@ func ownTargets(t *testing.T, i *charttest.Installation) []probe.Target {
 		targets = i.Targets(t)
 		require.Len(c, targets, charttest.Entries)
 		for _, target := range targets {
-			assert.True(c, strings.HasPrefix(target.Configuration, "kthena-controller-manager-") || strings.HasPrefix(target.Configuration, "kthena-router-"))
+			assert.True(
+				c, strings.HasPrefix(target.Configuration, "kthena-controller-manager-") || strings.HasPrefix(target.Configuration, "kthena-router-"),
+			)
 			assert.NoError(c, target.Send(t.Context(), true))
 			assert.NoError(c, target.Send(t.Context(), false))
 		}

@@ -68,7 +68,9 @@ func TestWhatIsGeneratedOfflineIsAllThatManualModeNeeds(t *testing.T) {
 			i.Install(t, values)
 			i.RequireNoRestarts(t)
 			i.RequireAdmission(t, charttest.Entries)
-			verify := exec.CommandContext(t.Context(), env.Program("kthena-certgen"), "verify", "--kubeconfig", env.Kubeconfig, "--namespace", i.Namespace)
+			verify := exec.CommandContext(
+				t.Context(), env.Program("kthena-certgen"), "verify", "--kubeconfig", env.Kubeconfig, "--namespace", i.Namespace,
+			)
 			report, err := verify.CombinedOutput()
 			require.NoError(t, err, string(report))
 			// Elsewhere verify looks at the router's certificate; a client of our own reaches it on the local cluster only.
@@ -95,7 +97,9 @@ func applySecrets(t *testing.T, path string) {
 	for _, document := range strings.Split(string(text), "\n---\n")[1:] {
 		var o metav1.PartialObjectMetadata
 		require.NoError(t, yaml.Unmarshal([]byte(document), &o))
-		_, err := env.Client.CoreV1().Secrets(o.Namespace).Patch(t.Context(), o.Name, types.ApplyYAMLPatchType, []byte(document), metav1.PatchOptions{FieldManager: "kubectl", FieldValidation: "Strict"})
+		_, err := env.Client.CoreV1().Secrets(o.Namespace).Patch(
+			t.Context(), o.Name, types.ApplyYAMLPatchType, []byte(document), metav1.PatchOptions{FieldManager: "kubectl", FieldValidation: "Strict"},
+		)
 		require.NoError(t, err)
 	}
 }
@@ -154,10 +158,13 @@ func (c *company) answer(t *testing.T, dir string) {
 		r, err := x509.ParseCertificateRequest(block.Bytes)
 		require.NoError(t, err)
 		der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-			SerialNumber: big.NewInt(7), Subject: r.Subject, DNSNames: r.DNSNames, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(100 * time.Hour),
+			SerialNumber: big.NewInt(7), Subject: r.Subject, DNSNames: r.DNSNames, NotBefore: time.Now().Add(-time.Hour),
+			NotAfter: time.Now().Add(100 * time.Hour),
 			KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		}, c.cert, r.PublicKey, c.key)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "tls.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+		require.NoError(
+			t, os.WriteFile(filepath.Join(filepath.Dir(path), "tls.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
+		)
 	}
 }

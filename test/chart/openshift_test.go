@@ -19,11 +19,13 @@ import (
 // restrictedV2 are the rules of OpenShift's SecurityContextConstraints restricted-v2 that Pod Security's restricted has not: each namespace
 // has a range of numbers of its own, so a pod that names one of another is refused. (OpenShift fills in those of the range afterwards; the
 // pods of this cluster are processes that have none.)
+//
 // https://docs.redhat.com/en/documentation/openshift_container_platform/latest/html/authentication_and_authorization/managing-pod-security-policies
 var restrictedV2 = []admissionv1.Validation{
 	{
-		Expression: "!has(object.spec.securityContext) || !has(object.spec.securityContext.fsGroup) && !has(object.spec.securityContext.runAsUser)",
-		Message:    "fsGroup and runAsUser of the pod are not in the range of the namespace",
+		Expression: "!has(object.spec.securityContext) || !has(object.spec.securityContext.fsGroup) && " +
+			"!has(object.spec.securityContext.runAsUser)",
+		Message: "fsGroup and runAsUser of the pod are not in the range of the namespace",
 	},
 	{
 		Expression: "(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : [])).all(c, " +
@@ -57,10 +59,11 @@ func enforce(t *testing.T, namespace string, rules []admissionv1.Validation) {
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
 			FailurePolicy: ptr.To(admissionv1.Fail),
-			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-				Operations: []admissionv1.OperationType{admissionv1.Create},
-				Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
-			}}}},
+			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+				RuleWithOperations: admissionv1.RuleWithOperations{
+					Operations: []admissionv1.OperationType{admissionv1.Create},
+					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+				}}}},
 			Validations: rules,
 		},
 	}, metav1.CreateOptions{})
@@ -69,7 +72,9 @@ func enforce(t *testing.T, namespace string, rules []admissionv1.Validation) {
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
 			PolicyName: namespace, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
-			MatchResources: &admissionv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}},
+			MatchResources: &admissionv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{
+				MatchLabels: map[string]string{corev1.LabelMetadataName: namespace},
+			}},
 		},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
@@ -91,7 +96,8 @@ func fixedUser() *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{Name: "fixed-user"},
 		Spec: corev1.PodSpec{
 			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To[int64](65532), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+				RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To[int64](65532),
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
 			Containers: []corev1.Container{{
 				Name: "c", Image: "c",

@@ -54,7 +54,10 @@ func TestWhatPlanPrintsSwitchesWithoutAGap(t *testing.T) {
 	p.Run(t, "kubectl apply --filename manual/secrets.yaml")
 	i.Install(t, inMode(charttest.Auto, 3))
 	from := charttest.Auto
-	for _, to := range []string{charttest.Auto, charttest.CertManager, charttest.Manual, charttest.Auto, charttest.Manual, charttest.Manual, charttest.CertManager, charttest.CertManager, charttest.Auto} {
+	for _, to := range []string{
+		charttest.Auto, charttest.CertManager, charttest.Manual, charttest.Auto, charttest.Manual, charttest.Manual, charttest.CertManager,
+		charttest.CertManager, charttest.Auto,
+	} {
 		found := p.ask(t, to)
 		require.Empty(t, found.Refused)
 		assert.Equal(t, []string{from, to}, []string{found.From, found.To})
@@ -90,7 +93,11 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 	}
 	secret := "Secret " + i.Namespace + "/registry-webhook-certs-manual"
 	p.generate(t)
-	refused(t, charttest.Manual, secret+" does not exist, and Service registry-webhook would serve from it: create it, or name another one by registry.controllerManager.webhook.tls.secretName")
+	refused(
+		t, charttest.Manual,
+		secret+" does not exist, and Service registry-webhook would serve from it: create it, or name another one by "+
+			"registry.controllerManager.webhook.tls.secretName",
+	)
 	p.Run(t, "kubectl apply --filename manual/secrets.yaml")
 	p.generate(t)
 	refused(t, charttest.Manual, secret+" cannot be used with the CA of manual/ca.crt: chain: no CA of the set has signed the certificate")
@@ -104,13 +111,18 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 	assert.Contains(t, p.Run(t, issuer), "Issuer missing does not exist")
 
 	// An injector of another version, where cert-manager's chart would label it.
-	old := map[string]string{"app.kubernetes.io/name": "cainjector", "app.kubernetes.io/component": "cainjector", "app.kubernetes.io/version": "v1.18.2"}
+	old := map[string]string{
+		"app.kubernetes.io/name": "cainjector", "app.kubernetes.io/component": "cainjector", "app.kubernetes.io/version": "v1.18.2",
+	}
 	p.Run(t, "kubectl create deployment cainjector --image=x --replicas=0 --namespace "+i.Namespace)
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": old}})
 	require.NoError(t, err)
 	_, err = env.Client.AppsV1().Deployments(i.Namespace).Patch(t.Context(), "cainjector", types.MergePatchType, patch, metav1.PatchOptions{})
 	require.NoError(t, err)
-	refused(t, charttest.CertManager, "cert-manager is v1.18.2, whose CA injector replaces the bundle, so that calls to old pods fail: use 1.19 or later")
+	refused(
+		t, charttest.CertManager,
+		"cert-manager is v1.18.2, whose CA injector replaces the bundle, so that calls to old pods fail: use 1.19 or later",
+	)
 	assert.Contains(t, p.Run(t, "kthena-certgen plan --namespace "+i.Namespace+" --to cert-manager 2>&1 || test $? = 3"),
 		"kthena-certgen: error: release kthena cannot be switched to cert-manager as things are: cert-manager is v1.18.2")
 
@@ -145,6 +157,10 @@ func TestPlanKeepsAKeyThatCertManagerReplaces(t *testing.T) {
 	i.Settle(t)
 	charttest.AssertNoneFailed(t, begun.Stop())
 	assert.NotEqual(t, before, key("registry-webhook-certs"))
-	p.Run(t, "sed -i -e 's/name: registry-webhook-certs/name: copy/' -e '/resourceVersion:/d' -e '/uid:/d' registry-webhook-certs.yaml; kubectl create --filename registry-webhook-certs.yaml")
+	p.Run(
+		t,
+		"sed -i -e 's/name: registry-webhook-certs/name: copy/' -e '/resourceVersion:/d' -e '/uid:/d' registry-webhook-certs.yaml; kubectl "+
+			"create --filename registry-webhook-certs.yaml",
+	)
 	assert.Equal(t, before, key("copy"))
 }

@@ -20,7 +20,9 @@ import (
 const outside = "models.example.com"
 
 // routerTLS are values that make the router serve TLS.
-var routerTLS = map[string]any{"networking": map[string]any{"kthenaRouter": map[string]any{"tls": map[string]any{"enabled": true, "dnsName": outside}}}}
+var routerTLS = map[string]any{
+	"networking": map[string]any{"kthenaRouter": map[string]any{"tls": map[string]any{"enabled": true, "dnsName": outside}}},
+}
 
 // requireRouterTLS requires that a client that trusts the CA in the Secret, and no other, reaches the router by each of its names.
 func requireRouterTLS(t *testing.T, i *charttest.Installation, secret string) {

@@ -76,7 +76,8 @@ func TestSeedOfAutoMode(t *testing.T) {
 	})
 	t.Run("the service account can create and get the Secret", func(t *testing.T) {
 		for deployment, secret := range map[string]string{
-			"kthena-registry": "registry-webhook-certs-auto", "kthena-workload": "workload-webhook-certs-auto", "kthena-router": "networking-webhook-certs-auto",
+			"kthena-registry": "registry-webhook-certs-auto", "kthena-workload": "workload-webhook-certs-auto",
+			"kthena-router": "networking-webhook-certs-auto",
 		} {
 			assert.True(t, allowed(t, i, deployment, "create", ""), deployment)
 			assert.True(t, allowed(t, i, deployment, "get", secret), deployment)
@@ -118,7 +119,10 @@ func TestSeedOfAutoMode(t *testing.T) {
 		for _, s := range left.Items {
 			names = append(names, s.Name)
 		}
-		assert.Equal(t, []string{"kthena-router-tls-auto", "networking-webhook-certs-auto", "registry-webhook-certs-auto", "workload-webhook-certs-auto"}, names)
+		assert.Equal(
+			t, []string{"kthena-router-tls-auto", "networking-webhook-certs-auto", "registry-webhook-certs-auto", "workload-webhook-certs-auto"},
+			names,
+		)
 		ofRelease := metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + charttest.Release}
 		validating, err := env.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().List(t.Context(), ofRelease)
 		require.NoError(t, err)
@@ -139,7 +143,9 @@ func TestSeedOfCertManagerMode(t *testing.T) {
 	require.NoError(t, err)
 	exists := func(t *testing.T, resource, name string) {
 		t.Helper()
-		_, err := client.Resource(schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: resource}).Namespace(i.Namespace).Get(t.Context(), name, metav1.GetOptions{})
+		_, err := client.Resource(
+			schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: resource},
+		).Namespace(i.Namespace).Get(t.Context(), name, metav1.GetOptions{})
 		assert.NoError(t, err)
 	}
 	certificate := func(t *testing.T, secret string) []string {
@@ -224,10 +230,11 @@ func dnsNames(subchart, namespace string) []string {
 // allowed reports whether a Deployment's service account may do verb to a Secret of its namespace.
 func allowed(t *testing.T, i *charttest.Installation, deployment, verb, secret string) bool {
 	t.Helper()
-	review, err := env.Client.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		User:               "system:serviceaccount:" + i.Namespace + ":" + deployment,
-		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: i.Namespace, Verb: verb, Resource: "secrets", Name: secret},
-	}}, metav1.CreateOptions{})
+	review, err := env.Client.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{
+		Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               "system:serviceaccount:" + i.Namespace + ":" + deployment,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: i.Namespace, Verb: verb, Resource: "secrets", Name: secret},
+		}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	return review.Status.Allowed
 }

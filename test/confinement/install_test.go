@@ -50,7 +50,9 @@ func TestNoChangeOfAReleaseLocksAPodOut(t *testing.T) {
 	i := env.Prepare(t)
 	with := func(secret string, tls bool) map[string]any {
 		return charttest.Merged(values(true), map[string]any{
-			"registry":   map[string]any{"controllerManager": map[string]any{"webhook": map[string]any{"tls": map[string]any{"secretName": secret}}}},
+			"registry": map[string]any{
+				"controllerManager": map[string]any{"webhook": map[string]any{"tls": map[string]any{"secretName": secret}}},
+			},
 			"networking": map[string]any{"kthenaRouter": map[string]any{"tls": map[string]any{"enabled": tls}}},
 		})
 	}

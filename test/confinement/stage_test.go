@@ -146,7 +146,9 @@ func (s *stage) widen(t testing.TB) {
 func (s *stage) relax(t testing.TB) {
 	t.Helper()
 	for _, b := range s.bindings {
-		require.NoError(t, env.Client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Delete(t.Context(), b.Name, metav1.DeleteOptions{}))
+		require.NoError(
+			t, env.Client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Delete(t.Context(), b.Name, metav1.DeleteOptions{}),
+		)
 	}
 	s.await(t, false)
 }

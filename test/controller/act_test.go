@@ -11,7 +11,10 @@ import (
 
 // configurations are the flags that name those of a subchart.
 var configurations = map[string][]string{
-	"registry":   {"--mutating-webhook-configuration=kthena-registry-mutating-webhook", "--validating-webhook-configuration=kthena-registry-validating-webhook"},
+	"registry": {
+		"--mutating-webhook-configuration=kthena-registry-mutating-webhook",
+		"--validating-webhook-configuration=kthena-registry-validating-webhook",
+	},
 	"workload":   {"--validating-webhook-configuration=kthena-workload-validating-webhook"},
 	"networking": {"--validating-webhook-configuration=kthena-networking-validating-webhook"},
 }

@@ -71,7 +71,9 @@ func leaveAlone(t *testing.T, every time.Duration, rounds, rate int, values ...m
 	}, time.Duration(rounds)*every+patience, 500*time.Millisecond)
 	// What is renewed is served before the next renewal is due.
 	for subchart, deployment := range subcharts {
-		require.Eventually(t, func() bool { return get(t, i, deployment).Generation >= before[deployment]+int64(rounds) }, patience, 250*time.Millisecond, subchart)
+		require.Eventually(
+			t, func() bool { return get(t, i, deployment).Generation >= before[deployment]+int64(rounds) }, patience, 250*time.Millisecond, subchart,
+		)
 	}
 	i.Settle(t)
 	report = p.Stop()
@@ -80,7 +82,10 @@ func leaveAlone(t *testing.T, every time.Duration, rounds, rate int, values ...m
 		rolls := get(t, i, deployment).Generation - before[deployment]
 		assert.LessOrEqual(t, int(rolls), len(seen[subchart])+1, "at most one roll for each certificate of %s", deployment)
 	}
-	t.Logf("%d renewals of %d components with %d replicas each, with nobody acting: %s", renewals, len(subcharts), replicas, charttest.Figures(report))
+	t.Logf(
+		"%d renewals of %d components with %d replicas each, with nobody acting: %s", renewals, len(subcharts), replicas,
+		charttest.Figures(report),
+	)
 	return renewals, report
 }
 
@@ -165,11 +170,15 @@ func TestALostBundleIsHealed(t *testing.T) {
 		slices.Sort(took)
 		all = append(all, took...)
 		t.Logf("%-26s %3d times: healed in %4s (median), %4s (worst); %.1f failed calls each; longest gap %s", wipe.name, times,
-			took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond), float64(report.Failed)/float64(times), report.LongestGap.Round(time.Millisecond))
+			took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond), float64(report.Failed)/float64(times),
+			report.LongestGap.Round(time.Millisecond))
 	}
 	slices.Sort(all)
 	worst := all[len(all)-1]
-	t.Logf("%-26s %3d times: healed in %4s (median), %4s (worst)", "all", len(all), all[len(all)/2].Round(time.Millisecond), worst.Round(time.Millisecond))
+	t.Logf(
+		"%-26s %3d times: healed in %4s (median), %4s (worst)", "all", len(all), all[len(all)/2].Round(time.Millisecond),
+		worst.Round(time.Millisecond),
+	)
 	if !testing.Short() {
 		assert.GreaterOrEqual(t, len(all), 100)
 		assert.LessOrEqual(t, worst, 2*time.Second, "what is lost is healed in two seconds, on a machine that does nothing else")
@@ -205,7 +214,8 @@ func TestALostSecretIsRepairedAndServed(t *testing.T) {
 		{"of the wrong type", func(t *testing.T, s *corev1.Secret) {
 			remove(t, s)
 			_, err := secrets.Create(t.Context(), &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Name: name, Labels: s.Labels}, Type: corev1.SecretTypeOpaque, Data: map[string][]byte{"tls.crt": []byte("garbage")},
+				ObjectMeta: metav1.ObjectMeta{Name: name, Labels: s.Labels}, Type: corev1.SecretTypeOpaque,
+				Data: map[string][]byte{"tls.crt": []byte("garbage")},
 			}, metav1.CreateOptions{})
 			// The controller may have been faster with one of its own.
 			if err != nil {
@@ -235,7 +245,10 @@ func TestALostSecretIsRepairedAndServed(t *testing.T) {
 			awaitServed(t, i, "registry-webhook", after, replicas)
 			i.Settle(t)
 			report := p.Stop()
-			t.Logf("%s: repaired in %s, served in %s: %s", loss.name, repaired.Round(time.Millisecond), time.Since(begun).Round(100*time.Millisecond), charttest.Figures(report))
+			t.Logf(
+				"%s: repaired in %s, served in %s: %s", loss.name, repaired.Round(time.Millisecond), time.Since(begun).Round(100*time.Millisecond),
+				charttest.Figures(report),
+			)
 			charttest.AssertNoneBroken(t, report)
 		})
 	}

@@ -77,10 +77,18 @@ func TestACertificateOfANewCAOfCertManagersIsServedWithNobodyActing(t *testing.T
 	i := env.Prepare(t)
 	t.Cleanup(func() { explain(t, i) })
 	create(t, i, "issuers", "Issuer", "root", map[string]any{"selfSigned": map[string]any{}})
-	ca := map[string]any{"secretName": "company", "isCA": true, "commonName": "company", "issuerRef": map[string]any{"name": "root"}, "privateKey": map[string]any{"rotationPolicy": "Always"}}
+	ca := map[string]any{
+		"secretName": "company",
+		"isCA":       true,
+		"commonName": "company",
+		"issuerRef":  map[string]any{"name": "root"},
+		"privateKey": map[string]any{"rotationPolicy": "Always"},
+	}
 	create(t, i, "certificates", "Certificate", "company", ca)
 	create(t, i, "issuers", "Issuer", "company", map[string]any{"ca": map[string]any{"secretName": "company"}})
-	values := charttest.Merged(charttest.PerComponent(map[string]any{"replicas": replicas}), charttest.Merged(inCertManagerMode, map[string]any{
+	values := charttest.Merged(charttest.PerComponent(
+		map[string]any{"replicas": replicas},
+	), charttest.Merged(inCertManagerMode, map[string]any{
 		"global": map[string]any{"certManager": map[string]any{"issuerRef": map[string]any{"name": "company"}}},
 	}))
 	i.Install(t, charttest.Merged(values, quick))

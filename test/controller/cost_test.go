@@ -24,7 +24,9 @@ import (
 // controllerPods are the controller's pods.
 func controllerPods(t *testing.T, i *charttest.Installation) []corev1.Pod {
 	t.Helper()
-	list, err := env.Client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=" + deployment})
+	list, err := env.Client.CoreV1().Pods(i.Namespace).List(
+		t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=" + deployment},
+	)
 	require.NoError(t, err)
 	return list.Items
 }

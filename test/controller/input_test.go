@@ -89,7 +89,9 @@ func TestMissingRightsAreNamedOnceAndWaitedFor(t *testing.T) {
 	}, patience, 100*time.Millisecond, "it asks again for each")
 	log := c.text()
 	said := map[string]int{}
-	for _, line := range regexp.MustCompile(`msg="right is missing: grant it to the controller's service account" what=\S+ error="[^\n]*`).FindAllString(log, -1) {
+	for _, line := range regexp.MustCompile(
+		`msg="right is missing: grant it to the controller's service account" what=\S+ error="[^\n]*`,
+	).FindAllString(log, -1) {
 		assert.Contains(t, line, "is forbidden: User")
 		said[line]++
 	}
@@ -107,7 +109,8 @@ func TestMissingRightsAreNamedOnceAndWaitedFor(t *testing.T) {
 func TestADeploymentThatDoesNotExistIsNamedOnceAndTheOthersAreKeptInOrder(t *testing.T) {
 	i := install(t, charttest.PerComponent(map[string]any{"replicas": 1}))
 	require.NoError(t, env.Client.AppsV1().Deployments(i.Namespace).Delete(t.Context(), "kthena-workload", metav1.DeleteOptions{}))
-	const finding = `level=WARN msg=finding component=kthena-workload code=deployment-missing message="Deployment %s/kthena-workload does not exist, so nothing is rolled: run helm upgrade"`
+	const finding = `level=WARN msg=finding component=kthena-workload code=deployment-missing message="Deployment %s/kthena-workload does ` +
+		`not exist, so nothing is rolled: run helm upgrade"`
 	line := fmt.Sprintf(finding, i.Namespace)
 	require.Eventually(t, func() bool { return strings.Contains(logOf(t, i), line) }, patience, 100*time.Millisecond)
 	force(t, i, "workload")

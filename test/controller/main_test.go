@@ -113,7 +113,9 @@ func fingerprint(t *testing.T, i *charttest.Installation, name string) string {
 // look is what verify says of the release.
 func look(t *testing.T, i *charttest.Installation) (r verify.Report) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), env.Program("kthena-certgen"), "verify", "--kubeconfig", env.Kubeconfig, "--namespace", i.Namespace, "--output", "json")
+	cmd := exec.CommandContext(
+		t.Context(), env.Program("kthena-certgen"), "verify", "--kubeconfig", env.Kubeconfig, "--namespace", i.Namespace, "--output", "json",
+	)
 	out, _ := cmd.Output() // its exit code is what it has found
 	require.NoError(t, json.Unmarshal(out, &r), "%s", out)
 	return r
@@ -146,7 +148,9 @@ func awaitServed(t *testing.T, i *charttest.Installation, service, fingerprint s
 
 // events are the reasons of the controller's Events about an object.
 func events(t *testing.T, i *charttest.Installation, kind, name string) map[string]string {
-	list, err := env.Client.CoreV1().Events(i.Namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=" + kind + ",involvedObject.name=" + name})
+	list, err := env.Client.CoreV1().Events(i.Namespace).List(
+		t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=" + kind + ",involvedObject.name=" + name},
+	)
 	require.NoError(t, err)
 	found := map[string]string{}
 	for _, e := range list.Items {
@@ -160,6 +164,8 @@ func events(t *testing.T, i *charttest.Installation, kind, name string) map[stri
 // patch changes a Deployment as a person would.
 func patch(t *testing.T, i *charttest.Installation, name, body string) {
 	t.Helper()
-	_, err := env.Client.AppsV1().Deployments(i.Namespace).Patch(t.Context(), name, types.StrategicMergePatchType, []byte(body), metav1.PatchOptions{})
+	_, err := env.Client.AppsV1().Deployments(i.Namespace).Patch(
+		t.Context(), name, types.StrategicMergePatchType, []byte(body), metav1.PatchOptions{},
+	)
 	require.NoError(t, err)
 }

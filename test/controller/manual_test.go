@@ -60,7 +60,9 @@ func leafOf(t *testing.T, i *charttest.Installation, secret string) string {
 
 // manual are the values of manual mode that trust a bundle.
 func manual(bundle []byte) map[string]any {
-	return charttest.Merged(charttest.InManualMode(replicas, bundle), charttest.Merged(charttest.PerComponent(map[string]any{"replicas": replicas}), quick))
+	return charttest.Merged(
+		charttest.InManualMode(replicas, bundle), charttest.Merged(charttest.PerComponent(map[string]any{"replicas": replicas}), quick),
+	)
 }
 
 func TestAManualSecretIsServedWhenItIsTrustedAndNotBefore(t *testing.T) {
@@ -89,8 +91,14 @@ func TestAManualSecretIsServedWhenItIsTrustedAndNotBefore(t *testing.T) {
 	second.issue(t, i, "registry")
 	require.Eventually(t, func() bool { return events(t, i, "Secret", secret)["SecretUntrusted"] != "" }, patience, 100*time.Millisecond)
 	message := events(t, i, "Secret", secret)["SecretUntrusted"]
-	assert.Contains(t, message, "Secret "+i.Namespace+"/"+secret+": its certificate "+leafOf(t, i, secret)[:len("sha256:")+12]+" was signed by no CA that is trusted by webhook ")
-	assert.Contains(t, metricsOf(t, i), `kthena_certgen_finding{component="kthena-registry",service="registry-webhook",code="secret-untrusted"} 1`)
+	assert.Contains(
+		t, message,
+		"Secret "+i.Namespace+"/"+secret+": its certificate "+leafOf(t, i, secret)[:len("sha256:")+12]+
+			" was signed by no CA that is trusted by webhook ",
+	)
+	assert.Contains(
+		t, metricsOf(t, i), `kthena_certgen_finding{component="kthena-registry",service="registry-webhook",code="secret-untrusted"} 1`,
+	)
 	assert.Contains(t, metricsOf(t, i), `kthena_certgen_refusals_total{component="kthena-registry",code="secret-untrusted"} 1`)
 	assert.Equal(t, []string{old, old, old}, served(t, i, "registry-webhook"), "what is trusted goes on being served")
 	assert.Equal(t, before, generations(t, i), "and no pod is rolled")

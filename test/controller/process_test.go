@@ -99,7 +99,9 @@ func newProcess(t *testing.T, i *charttest.Installation, p *httptest.Server, cha
 	i.Settle(t)
 	config, err := env.Client.CoreV1().ConfigMaps(i.Namespace).Get(t.Context(), deployment, metav1.GetOptions{})
 	require.NoError(t, err)
-	token, err := env.Client.CoreV1().ServiceAccounts(i.Namespace).CreateToken(t.Context(), deployment, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	token, err := env.Client.CoreV1().ServiceAccounts(i.Namespace).CreateToken(
+		t.Context(), deployment, &authenticationv1.TokenRequest{}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	dir := t.TempDir()
 	c := &process{kubeconfig: filepath.Join(dir, "kubeconfig"), config: filepath.Join(dir, "config.yaml")}

@@ -158,7 +158,12 @@ func TestTroubleOfTheAPIServerIsRiddenOut(t *testing.T) {
 				return
 			}
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write([]byte(`{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410,"message":"too old resource version"}}`))
+			_, _ = w.Write(
+				[]byte(
+					`{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410,"message":"too old ` +
+						`resource version"}}`,
+				),
+			)
 		},
 	}
 	// While one is on, every request meets it, and watches that were there are cut.

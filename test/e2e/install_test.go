@@ -80,7 +80,9 @@ func prepare(t *testing.T) *charttest.Installation {
 	i := env.Prepare(t)
 	deny := &networkingv1.NetworkPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: "default-deny"},
-		Spec:       networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}},
+		Spec: networkingv1.NetworkPolicySpec{
+			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
+		},
 	}
 	_, err := env.Client.NetworkingV1().NetworkPolicies(i.Namespace).Create(t.Context(), deny, metav1.CreateOptions{})
 	require.NoError(t, err)
@@ -143,7 +145,8 @@ func requireGone(t *testing.T, i *charttest.Installation, mode string) {
 		charttest.Auto:   {"networking-webhook-certs-auto", "registry-webhook-certs-auto", "workload-webhook-certs-auto"},
 		charttest.Manual: {charttest.OwnSecret("networking"), charttest.OwnSecret("registry"), charttest.OwnSecret("workload")},
 		charttest.CertManager: {
-			"networking-webhook-ca", "networking-webhook-certs", "registry-webhook-ca", "registry-webhook-certs", "workload-webhook-ca", "workload-webhook-certs",
+			"networking-webhook-ca", "networking-webhook-certs", "registry-webhook-ca", "registry-webhook-certs", "workload-webhook-ca",
+			"workload-webhook-certs",
 		},
 	}
 	secrets, err := env.Client.CoreV1().Secrets(i.Namespace).List(t.Context(), metav1.ListOptions{})

@@ -15,7 +15,9 @@ import (
 const tick = 100 * time.Millisecond
 
 // names makes a lister of names out of a typed lister of objects.
-func names[L runtime.Object](list func(context.Context, metav1.ListOptions) (L, error)) func(context.Context, metav1.ListOptions) ([]string, error) {
+func names[L runtime.Object](
+	list func(context.Context, metav1.ListOptions) (L, error),
+) func(context.Context, metav1.ListOptions) ([]string, error) {
 	return func(ctx context.Context, o metav1.ListOptions) ([]string, error) {
 		objects, err := list(ctx, o)
 		if err != nil {

@@ -122,7 +122,9 @@ func issueAgain(t *testing.T, i *charttest.Installation, name string) {
 	t.Helper()
 	all, err := dynamic.NewForConfig(env.Config)
 	require.NoError(t, err)
-	client := all.Resource(schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}).Namespace(i.Namespace)
+	client := all.Resource(
+		schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"},
+	).Namespace(i.Namespace)
 	c, err := client.Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
 	conditions, _, err := unstructured.NestedSlice(c.Object, "status", "conditions")

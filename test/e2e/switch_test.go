@@ -17,7 +17,9 @@ func TestSwitchesBetweenModes(t *testing.T) {
 	i.Install(t, values(charttest.Auto, nil))
 	i.RequireAdmission(t, charttest.Entries)
 	from := charttest.Auto
-	for _, to := range []string{charttest.CertManager, charttest.Auto, charttest.Manual, charttest.Auto, charttest.CertManager, charttest.Manual, charttest.CertManager} {
+	for _, to := range []string{
+		charttest.CertManager, charttest.Auto, charttest.Manual, charttest.Auto, charttest.CertManager, charttest.Manual, charttest.CertManager,
+	} {
 		if !slices.Contains(modes, to) || to == from {
 			continue
 		}

@@ -51,7 +51,8 @@ func (c *client) configuration(t *testing.T) *action.Configuration {
 func (c *client) install(t *testing.T, dir string, values map[string]any, serverSide bool) {
 	t.Helper()
 	install := action.NewInstall(c.configuration(t))
-	install.ReleaseName, install.Namespace, install.Timeout, install.WaitStrategy = charttest.Release, c.namespace, timeout, kube.StatusWatcherStrategy
+	install.ReleaseName, install.Namespace = charttest.Release, c.namespace
+	install.Timeout, install.WaitStrategy = timeout, kube.StatusWatcherStrategy
 	require.True(t, install.ServerSideApply, "Helm 4's default")
 	install.ServerSideApply = serverSide
 	_, err := install.RunWithContext(t.Context(), load(t, dir), values)

@@ -60,7 +60,10 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 		}},
 		{"a switch to manual mode goes through once kthena-certgen has given up the bundles", func(t *testing.T) {
 			p := i.Probe(t, probeRate)
-			out, err := exec.CommandContext(t.Context(), env.Program("kthena-certgen"), "release", "--kubeconfig", env.Kubeconfig, "--namespace", i.Namespace, "--release", charttest.Release).CombinedOutput()
+			out, err := exec.CommandContext(
+				t.Context(), env.Program("kthena-certgen"), "release", "--kubeconfig", env.Kubeconfig, "--namespace", i.Namespace, "--release",
+				charttest.Release,
+			).CombinedOutput()
 			require.NoError(t, err, "%s", out)
 			require.NoError(t, helm.upgrade(t, env.Chart(), charttest.InManualMode(1, i.AddCA(t, own)), false))
 			charttest.AssertNoneFailed(t, p.Stop())

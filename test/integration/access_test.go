@@ -61,10 +61,13 @@ func releaseIn(t *testing.T, namespace string) (release string) {
 	client := s.clientConfig()
 	client.Service.Namespace = namespace
 	client.CABundle = good(t, s).CA
-	_, err := cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Create(t.Context(), &admissionv1.ValidatingWebhookConfiguration{
+	configurations := cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
+	_, err := configurations.Create(t.Context(), &admissionv1.ValidatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: s.validating, Labels: s.labels()},
 		Webhooks: []admissionv1.ValidatingWebhook{{
-			Name: "one.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionv1.SideEffectClassNone), ClientConfig: client, Rules: nobodies,
+			Name: "one.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(
+				admissionv1.SideEffectClassNone,
+			), ClientConfig: client, Rules: nobodies,
 		}},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
@@ -83,11 +86,22 @@ func TestTheNamespaceIsTheContextsOrTheUsualOne(t *testing.T) {
 		said string // the beginning of the error stream
 		code int
 	}{
-		"the context's":                                {is: "mine", edit: inNamespace("mine"), said: "release RELEASE in namespace mine, the context's (--namespace is not set)\n"},
-		"the usual one when it is only there":          {is: "kthena-system", edit: inNamespace("mine"), said: "release RELEASE in namespace kthena-system, for it is not in mine, the context's (--namespace is not set)\n"},
-		"the usual one with a context of no namespace": {is: "kthena-system", said: "release RELEASE in namespace kthena-system, for it is not in default, the context's (--namespace is not set)\n"},
-		"no third one":                                 {is: "theirs", edit: inNamespace("mine"), said: "release RELEASE in namespace mine, the context's (--namespace is not set)\n", code: 1},
-		"the one that is given":                        {is: "theirs", edit: inNamespace("mine"), args: []string{"-n", "theirs"}},
+		"the context's": {
+			is: "mine", edit: inNamespace("mine"), said: "release RELEASE in namespace mine, the context's (--namespace is not set)\n",
+		},
+		"the usual one when it is only there": {
+			is:   "kthena-system",
+			edit: inNamespace("mine"),
+			said: "release RELEASE in namespace kthena-system, for it is not in mine, the context's (--namespace is not set)\n",
+		},
+		"the usual one with a context of no namespace": {
+			is:   "kthena-system",
+			said: "release RELEASE in namespace kthena-system, for it is not in default, the context's (--namespace is not set)\n",
+		},
+		"no third one": {
+			is: "theirs", edit: inNamespace("mine"), said: "release RELEASE in namespace mine, the context's (--namespace is not set)\n", code: 1,
+		},
+		"the one that is given": {is: "theirs", edit: inNamespace("mine"), args: []string{"-n", "theirs"}},
 		"that of another context": {is: "theirs", edit: func(c *api.Config) {
 			other := c.Contexts[c.CurrentContext].DeepCopy()
 			other.Namespace = "theirs"
@@ -134,11 +148,15 @@ func TestFlagsOfTheConnectionAreKubectls(t *testing.T) {
 		"another cluster and user": {[]string{"--cluster=good", "--user=good"}, ""},
 		"another cluster":          {[]string{"--cluster=good"}, "Unauthorized"},
 		"another user":             {[]string{"--user=good"}, "127.0.0.1:1"},
-		"somebody to act as":       {[]string{"--cluster=good", "--user=good", "--as=system:serviceaccount:a:b"}, `User "system:serviceaccount:a:b" cannot list`},
+		"somebody to act as": {
+			[]string{"--cluster=good", "--user=good", "--as=system:serviceaccount:a:b"}, `User "system:serviceaccount:a:b" cannot list`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			code, _, stderr := program(t, []string{"HOME=" + writeConfig(t, two)}, append(append([]string{"ca-bundle", "--namespace=default", "--release", release}, ca...), tc.args...)...)
+			code, _, stderr := program(t, []string{"HOME=" + writeConfig(t, two)}, append(append([]string{
+				"ca-bundle", "--namespace=default", "--release", release,
+			}, ca...), tc.args...)...)
 			if tc.want == "" {
 				require.Equal(t, 0, code, stderr)
 				return
@@ -186,9 +204,16 @@ func TestAUserMaySignInByAProgram(t *testing.T) {
 		command, hint, want string
 		code                int
 	}{
-		"that is there":     {command: script("good", "while read -r line; do printf %s \"$line\"; done <"+filepath.Join(dir, "credential")+"; printf %s \"$line\"\n")},
-		"that fails":        {command: script("bad", "exit 3\n"), code: 1, want: "bad failed with exit code 3"},
-		"that is not found": {command: "kubelogin-of-nobody", code: 2, want: `~/.kube/config: using the kubeconfig: its user signs in by the program "kubelogin-of-nobody", which is not found: install it (see`},
+		"that is there": {
+			command: script("good", "while read -r line; do printf %s \"$line\"; done <"+filepath.Join(dir, "credential")+"; printf %s \"$line\"\n"),
+		},
+		"that fails": {command: script("bad", "exit 3\n"), code: 1, want: "bad failed with exit code 3"},
+		"that is not found": {
+			command: "kubelogin-of-nobody",
+			code:    2,
+			want: `~/.kube/config: using the kubeconfig: its user signs in by the program "kubelogin-of-nobody", which is not found: ` +
+				`install it (see`,
+		},
 		"that is to be installed": {command: "kubelogin-of-nobody", hint: "get it\nfrom us", code: 2,
 			want: `its user signs in by the program "kubelogin-of-nobody", which is not found: get it from us (see`},
 	} {
@@ -196,7 +221,8 @@ func TestAUserMaySignInByAProgram(t *testing.T) {
 			t.Parallel()
 			home := writeConfig(t, func(c *api.Config) {
 				c.AuthInfos[c.Contexts[c.CurrentContext].AuthInfo] = &api.AuthInfo{Exec: &api.ExecConfig{
-					APIVersion: "client.authentication.k8s.io/v1", Command: tc.command, InstallHint: tc.hint, InteractiveMode: api.NeverExecInteractiveMode,
+					APIVersion: "client.authentication.k8s.io/v1", Command: tc.command, InstallHint: tc.hint,
+					InteractiveMode: api.NeverExecInteractiveMode,
 				}}
 			})
 			begun := time.Now()
@@ -235,7 +261,9 @@ func TestAUserMaySignInByOIDC(t *testing.T) {
 
 func TestAProxyThatIsInTheWayIsNamed(t *testing.T) {
 	t.Parallel()
-	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }))
+	refusing := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }),
+	)
 	t.Cleanup(refusing.Close)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -255,10 +283,15 @@ func TestAProxyThatIsInTheWayIsNamed(t *testing.T) {
 	}{
 		"of bootstrap":                   {[]string{"HOME=" + home, "HTTPS_PROXY=" + refusing.URL}, bootstrap, byRefusing + "Forbidden"},
 		"of bootstrap, in small letters": {[]string{"HOME=" + home, "https_proxy=" + refusing.URL}, bootstrap, "of https_proxy, add"},
-		"of bootstrap, without a word":   {[]string{"HOME=" + home, "HTTPS_PROXY=http://" + silent.Addr().String()}, bootstrap, "by the proxy http://" + silent.Addr().String() + " of HTTPS_PROXY, add 10.96.0.1"},
-		"of verify":                      {[]string{"HOME=" + home, "HTTPS_PROXY=" + refusing.URL}, []string{"verify"}, byRefusing + "Forbidden"},
-		"of the kubeconfig":              {[]string{"HOME=" + configured}, []string{"verify"}, "by the proxy " + refusing.URL + " of the kubeconfig's proxy-url: Forbidden"},
-		"but not one that is not used":   {[]string{"HOME=" + home, "HTTPS_PROXY=" + refusing.URL, "NO_PROXY=10.96.0.0/12"}, bootstrap, ""},
+		"of bootstrap, without a word": {
+			[]string{"HOME=" + home, "HTTPS_PROXY=http://" + silent.Addr().String()}, bootstrap,
+			"by the proxy http://" + silent.Addr().String() + " of HTTPS_PROXY, add 10.96.0.1",
+		},
+		"of verify": {[]string{"HOME=" + home, "HTTPS_PROXY=" + refusing.URL}, []string{"verify"}, byRefusing + "Forbidden"},
+		"of the kubeconfig": {
+			[]string{"HOME=" + configured}, []string{"verify"}, "by the proxy " + refusing.URL + " of the kubeconfig's proxy-url: Forbidden",
+		},
+		"but not one that is not used": {[]string{"HOME=" + home, "HTTPS_PROXY=" + refusing.URL, "NO_PROXY=10.96.0.0/12"}, bootstrap, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

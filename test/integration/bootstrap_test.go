@@ -73,7 +73,8 @@ func TestAWarmBootstrapReadsEachObjectOnceAndWritesNothing(t *testing.T) {
 	}
 	assert.Equal(t, map[string]int{
 		"get secrets 200": 1, "get mutatingwebhookconfigurations 200": 1, "get validatingwebhookconfigurations 200": 1,
-		"get secrets 404": 0, "create secrets 201": 0, "create events 201": 0, "patch mutatingwebhookconfigurations 200": 0, "patch validatingwebhookconfigurations 200": 0,
+		"get secrets 404": 0, "create secrets 201": 0, "create events 201": 0, "patch mutatingwebhookconfigurations 200": 0,
+		"patch validatingwebhookconfigurations 200": 0,
 	}, after)
 }
 
@@ -128,7 +129,11 @@ func TestAWebhookConfigurationThatNeverAppearsTimesOut(t *testing.T) {
 	o := s.bootstrap(t.Context(), t, "--timeout", "2s")
 	assert.Equal(t, 4, o.code)
 	assert.Equal(t, "failed", o.Outcome)
-	assert.Contains(t, o.stderr, "kthena-certgen: error: waiting for ValidatingWebhookConfiguration "+s.validating+", which does not exist: timed out after 2s: context deadline exceeded\n")
+	assert.Contains(
+		t, o.stderr,
+		"kthena-certgen: error: waiting for ValidatingWebhookConfiguration "+s.validating+
+			", which does not exist: timed out after 2s: context deadline exceeded\n",
+	)
 	entries, err := os.ReadDir(o.dir)
 	require.NoError(t, err)
 	assert.Empty(t, entries, "no certificate is served before it is trusted")
@@ -142,7 +147,11 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.False(c, s.may(t, "get", "secrets")) }, 30*time.Second, 20*time.Millisecond)
 	o := s.bootstrap(t.Context(), t)
 	assert.Equal(t, 1, o.code)
-	assert.Contains(t, o.stderr, "kthena-certgen: error: ensuring secret "+s.namespace+"/"+s.secret+`: secrets "webhook-certs-auto" is forbidden: User "`+s.user+`" cannot get resource "secrets" in API group "" in the namespace "`+s.namespace+`"`)
+	assert.Contains(
+		t, o.stderr,
+		"kthena-certgen: error: ensuring secret "+s.namespace+"/"+s.secret+`: secrets "webhook-certs-auto" is forbidden: User "`+s.user+
+			`" cannot get resource "secrets" in API group "" in the namespace "`+s.namespace+`"`,
+	)
 }
 
 func TestFilesThatStandInTheWayAreLeftAlone(t *testing.T) {
@@ -204,7 +213,12 @@ func TestAnAPIServerThatNeverAnswersTimesOut(t *testing.T) {
 	s.kubeconfig = s.writeKubeconfig(t, p.URL, p.ca())
 	o := s.bootstrap(t.Context(), t, "--timeout", "2s")
 	assert.Equal(t, 4, o.code)
-	assert.Regexp(t, `kthena-certgen: error: (ensuring secret|getting \w+WebhookConfiguration) .*timed out after 2s: context deadline exceeded; last: the API server answered 503 Service Unavailable\n`, o.stderr)
+	assert.Regexp(
+		t,
+		`kthena-certgen: error: (ensuring secret|getting \w+WebhookConfiguration) .*timed out after 2s: context deadline exceeded; last: the `+
+			`API server answered 503 Service Unavailable\n`,
+		o.stderr,
+	)
 }
 
 func TestAnInterruptEndsTheProgram(t *testing.T) {

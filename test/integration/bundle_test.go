@@ -130,7 +130,9 @@ func refuse(w http.ResponseWriter, r *http.Request) {
 func (s *webhookServer) judge(t *testing.T, v *variant) judged {
 	t.Helper()
 	ctx := t.Context()
-	ns, err := cluster.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "bundle-"}}, metav1.CreateOptions{})
+	ns, err := cluster.Client.CoreV1().Namespaces().Create(
+		ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "bundle-"}}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	v.namespace = ns.Name
 	v.make(t, v)
@@ -157,12 +159,16 @@ func (s *webhookServer) judge(t *testing.T, v *variant) judged {
 	_, err = cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Create(ctx, c, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		_ = cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(context.Background(), v.namespace, metav1.DeleteOptions{})
+		_ = cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(
+			context.Background(), v.namespace, metav1.DeleteOptions{},
+		)
 	})
 	var verdict judged
 	answer := ""
 	if !assert.Eventually(t, func() bool {
-		_, err := cluster.Client.CoreV1().ConfigMaps(v.namespace).Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "x"}}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		_, err := cluster.Client.CoreV1().ConfigMaps(v.namespace).Create(
+			ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "x"}}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}},
+		)
 		if err == nil {
 			return false // not yet in its cache
 		}
@@ -218,7 +224,8 @@ func (v *variant) verified(t *testing.T) bool {
 	require.Len(t, report.Webhooks, 1)
 	for _, f := range report.Findings {
 		switch f.Code {
-		case verify.BundleMissing, verify.BundleMalformed, verify.BundleExpired, verify.Untrusted, verify.WrongName, verify.Expired, verify.NotYetValid, verify.Unusable:
+		case verify.BundleMissing, verify.BundleMalformed, verify.BundleExpired, verify.Untrusted,
+			verify.WrongName, verify.Expired, verify.NotYetValid, verify.Unusable:
 			return false
 		case verify.ServiceMissing, verify.ServicePort, verify.NoEndpoints, verify.EndpointUnreachable, verify.NotTLS:
 			require.Fail(t, "the server was not looked at", "%v", f)
@@ -234,10 +241,13 @@ func (v *variant) generated(t *testing.T) (accepted bool, said string) {
 	folder := filepath.Join(dir, "registry-webhook-certs-manual")
 	require.NoError(t, os.MkdirAll(folder, 0o700))
 	bundle := filepath.Join(t.TempDir(), "ca.crt")
-	for path, data := range map[string][]byte{filepath.Join(folder, "tls.crt"): v.cert, filepath.Join(folder, "tls.key"): v.key, bundle: v.bundle} {
+	for path, data := range map[string][]byte{
+		filepath.Join(folder, "tls.crt"): v.cert, filepath.Join(folder, "tls.key"): v.key, bundle: v.bundle,
+	} {
 		require.NoError(t, os.WriteFile(path, data, 0o600))
 	}
-	out, err := exec.CommandContext(t.Context(), certgen(t), "generate", "--namespace", v.namespace, "--subchart", "registry", "--output-dir", dir,
+	out, err := exec.CommandContext(t.Context(), certgen(t), "generate",
+		"--namespace", v.namespace, "--subchart", "registry", "--output-dir", dir,
 		"--import", "--ca-cert", bundle).CombinedOutput()
 	if err == nil {
 		return true, ""
@@ -249,9 +259,14 @@ func (v *variant) generated(t *testing.T) (accepted bool, said string) {
 // rendered is what the chart says about the bundle, empty when it takes it.
 func (v *variant) rendered(t *testing.T) string {
 	t.Helper()
-	values, err := helm.Values("{global: {certManagementMode: manual, webhook: {caBundle: " + strconv.Quote(base64.StdEncoding.EncodeToString(v.bundle)) + "}}}")
+	values, err := helm.Values(
+		"{global: {certManagementMode: manual, webhook: {caBundle: " + strconv.Quote(base64.StdEncoding.EncodeToString(v.bundle)) + "}}}",
+	)
 	require.NoError(t, err)
-	if _, err = helm.Render(filepath.Join("..", "..", "charts", "kthena"), helm.RenderOptions{Release: "kthena", Namespace: v.namespace, KubeVersion: "v1.37.0", Values: values}); err == nil {
+	if _, err = helm.Render(
+		filepath.Join("..", "..", "charts", "kthena"),
+		helm.RenderOptions{Release: "kthena", Namespace: v.namespace, KubeVersion: "v1.37.0", Values: values},
+	); err == nil {
 		return ""
 	}
 	require.Contains(t, err.Error(), "global.webhook.caBundle")

@@ -67,7 +67,10 @@ func certificates() []variant {
 		{name: "a root that says that it is no CA", make: byRoot(func(c *x509.Certificate) { c.IsCA = false })},
 		{name: "a root whose key must not sign", make: byRoot(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature })},
 		{name: "a root without a key usage", make: byRoot(func(c *x509.Certificate) { c.KeyUsage = 0 })},
-		{name: "a root for clients alone", make: byRoot(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })},
+		{
+			name: "a root for clients alone",
+			make: byRoot(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }),
+		},
 		{name: "a root that has expired", make: byRoot(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })},
 		{name: "a root of tomorrow", make: byRoot(func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(24*time.Hour), time.Now().Add(48*time.Hour)
@@ -85,8 +88,14 @@ func certificates() []variant {
 		{name: "a certificate of tomorrow", make: leaf(func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(24*time.Hour), time.Now().Add(48*time.Hour)
 		})},
-		{name: "a certificate for clients", make: leaf(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })},
-		{name: "a certificate with a common name alone", make: leaf(func(c *x509.Certificate) { c.Subject.CommonName, c.DNSNames = c.DNSNames[0], nil })},
+		{
+			name: "a certificate for clients",
+			make: leaf(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }),
+		},
+		{
+			name: "a certificate with a common name alone",
+			make: leaf(func(c *x509.Certificate) { c.Subject.CommonName, c.DNSNames = c.DNSNames[0], nil }),
+		},
 		{name: "a certificate with a wildcard", make: leaf(func(c *x509.Certificate) {
 			for i, name := range c.DNSNames {
 				c.DNSNames[i] = "*" + name[len(service):]
@@ -119,10 +128,19 @@ func certificates() []variant {
 		{name: "a CA in between that is not sent", make: below(nil, nil, false, onlyRoot)},
 		{name: "a CA in between that is in the bundle", make: below(nil, nil, false, both)},
 		{name: "a CA in between without its root", make: below(nil, nil, true, onlyInter)},
-		{name: "a CA in between below one that allows none", make: below(func(c *x509.Certificate) { c.MaxPathLenZero = true }, nil, true, onlyRoot)},
-		{name: "a CA in between that has expired", make: below(nil, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, true, both)},
+		{
+			name: "a CA in between below one that allows none",
+			make: below(func(c *x509.Certificate) { c.MaxPathLenZero = true }, nil, true, onlyRoot),
+		},
+		{
+			name: "a CA in between that has expired",
+			make: below(nil, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, true, both),
+		},
 		{name: "a CA in between for other names", make: below(nil, domain("example.com"), true, both)},
-		{name: "a root that has expired above a CA that is trusted", make: below(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, nil, true, both)},
+		{
+			name: "a root that has expired above a CA that is trusted",
+			make: below(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, nil, true, both),
+		},
 		{name: "two roots of one name", make: func(t *testing.T, v *variant) {
 			root := newAuthority(t, nil, nil)
 			root.sign(t, v, nil)

@@ -58,7 +58,9 @@ func victim(t *testing.T, situation string) (s *site, first *outcome) {
 // requireRecovery asserts what must hold after a run for files in dir was killed, and again after the next run.
 func (s *site) requireRecovery(t *testing.T, first *outcome, dir string) {
 	t.Helper()
-	if killed := (&outcome{dir: dir}); exists(filepath.Join(dir, "tls.crt")) && exists(filepath.Join(dir, "tls.key")) && exists(filepath.Join(dir, "ca.crt")) {
+	if killed := (&outcome{dir: dir}); exists(
+		filepath.Join(dir, "tls.crt"),
+	) && exists(filepath.Join(dir, "tls.key")) && exists(filepath.Join(dir, "ca.crt")) {
 		s.requireTrusted(t, killed)
 	}
 	s.requireTrusted(t, first)

@@ -16,7 +16,9 @@ import (
 // events are those about the site's Secret.
 func (s *site) events(t *testing.T) []corev1.Event {
 	t.Helper()
-	list, err := cluster.Client.CoreV1().Events(s.namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=Secret,involvedObject.name=" + s.secret})
+	list, err := cluster.Client.CoreV1().Events(s.namespace).List(
+		t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=Secret,involvedObject.name=" + s.secret},
+	)
 	require.NoError(t, err)
 	return list.Items
 }
@@ -31,13 +33,23 @@ func TestOneEventTellsWhatBecameOfTheSecret(t *testing.T) {
 		reason  string // empty: none
 		message string
 	}{
-		"that was created":  {func(t *testing.T, s *site) { s.deleteSecret(t) }, nil, 0, corev1.EventTypeNormal, "Created", `^created: the new certificate ends on 20\d\d-`},
-		"that was reused":   {func(*testing.T, *site) {}, nil, 0, "", "", ""},
-		"that was renewed":  {func(*testing.T, *site) {}, []string{"--force-renew"}, 0, corev1.EventTypeNormal, "Renewed", `^renewed:forced: renewal was asked for; the new certificate ends on 20\d\d-`},
-		"that was repaired": {func(t *testing.T, s *site) { s.changeSecret(t, garbage) }, nil, 0, corev1.EventTypeWarning, "Repaired", `^repaired:malformed: .+; the certificate ends on 20\d\d-`},
+		"that was created": {
+			func(t *testing.T, s *site) { s.deleteSecret(t) }, nil, 0, corev1.EventTypeNormal, "Created",
+			`^created: the new certificate ends on 20\d\d-`,
+		},
+		"that was reused": {func(*testing.T, *site) {}, nil, 0, "", "", ""},
+		"that was renewed": {
+			func(*testing.T, *site) {}, []string{"--force-renew"}, 0, corev1.EventTypeNormal, "Renewed",
+			`^renewed:forced: renewal was asked for; the new certificate ends on 20\d\d-`,
+		},
+		"that was repaired": {
+			func(t *testing.T, s *site) { s.changeSecret(t, garbage) }, nil, 0, corev1.EventTypeWarning, "Repaired",
+			`^repaired:malformed: .+; the certificate ends on 20\d\d-`,
+		},
 		"that was refused": {func(t *testing.T, s *site) {
 			s.changeSecret(t, func(o *corev1.Secret) { o.Labels = nil; garbage(o) })
-		}, nil, 3, corev1.EventTypeWarning, "Refused", `^refused:foreign-malformed: .+; repair the Secret, or have it made anew by: kubectl delete secret `},
+		}, nil, 3, corev1.EventTypeWarning, "Refused",
+			`^refused:foreign-malformed: .+; repair the Secret, or have it made anew by: kubectl delete secret `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -122,7 +134,9 @@ func TestAnEventThatCannotBeRecordedChangesNothing(t *testing.T) {
 		role.Rules = role.Rules[:2]
 		_, err = roles.Update(t.Context(), role, metav1.UpdateOptions{})
 		require.NoError(t, err)
-		require.EventuallyWithT(t, func(c *assert.CollectT) { assert.False(c, s.may(t, "create", "events")) }, 30*time.Second, 20*time.Millisecond)
+		require.EventuallyWithT(
+			t, func(c *assert.CollectT) { assert.False(c, s.may(t, "create", "events")) }, 30*time.Second, 20*time.Millisecond,
+		)
 		s.requireDoneWithoutAnEvent(t, "cannot create resource")
 		assert.Equal(t, 1, s.requests(t)["create events 403"])
 	})

@@ -137,9 +137,13 @@ func answer(t *testing.T, dir string) string {
 	block, _ := pem.Decode(text)
 	request, err := x509.ParseCertificateRequest(block.Bytes)
 	require.NoError(t, err)
-	der, err = x509.CreateCertificate(rand.Reader, &x509.Certificate{DNSNames: request.DNSNames, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter}, ca, request.PublicKey, key)
+	der, err = x509.CreateCertificate(
+		rand.Reader, &x509.Certificate{DNSNames: request.DNSNames, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter}, ca, request.PublicKey, key,
+	)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, server, "tls.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	require.NoError(
+		t, os.WriteFile(filepath.Join(dir, server, "tls.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
+	)
 	path := filepath.Join(t.TempDir(), "ca.crt")
 	require.NoError(t, os.WriteFile(path, gen.CASet{ca}.PEM(), 0o600))
 	return path

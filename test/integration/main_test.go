@@ -55,11 +55,15 @@ const account = "server"
 func newSite(t *testing.T) *site {
 	t.Helper()
 	ctx := t.Context()
-	ns, err := cluster.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "site-"}}, metav1.CreateOptions{})
+	ns, err := cluster.Client.CoreV1().Namespaces().Create(
+		ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "site-"}}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	s := &site{namespace: ns.Name, secret: "webhook-certs-auto", mutating: ns.Name + "-mutating", validating: ns.Name + "-validating"}
 	s.user = "system:serviceaccount:" + s.namespace + ":" + account
-	_, err = cluster.Client.CoreV1().ServiceAccounts(s.namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account}}, metav1.CreateOptions{})
+	_, err = cluster.Client.CoreV1().ServiceAccounts(s.namespace).Create(
+		ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account}}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	s.grant(t)
 	s.kubeconfig = s.writeKubeconfig(t, cluster.Config.Host, cluster.Config.CAData)
@@ -71,23 +75,39 @@ func (s *site) grant(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	subjects := []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: s.namespace, Name: account}}
-	_, err := cluster.Client.RbacV1().Roles(s.namespace).Create(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: account}, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
-		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{s.secret}, Verbs: []string{"get", "update", "delete"}},
-		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create"}},
-	}}, metav1.CreateOptions{})
+	_, err := cluster.Client.RbacV1().Roles(s.namespace).Create(ctx, &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Name: account}, Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{s.secret}, Verbs: []string{"get", "update", "delete"}},
+			{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create"}},
+		}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	_, err = cluster.Client.RbacV1().RoleBindings(s.namespace).Create(ctx, &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: account}, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: account},
+		ObjectMeta: metav1.ObjectMeta{Name: account}, Subjects: subjects, RoleRef: rbacv1.RoleRef{
+			APIGroup: rbacv1.GroupName, Kind: "Role", Name: account,
+		},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	_, err = cluster.Client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"mutatingwebhookconfigurations"}, ResourceNames: []string{s.mutating}, Verbs: []string{"get", "patch"}},
-		{APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations"}, ResourceNames: []string{s.validating}, Verbs: []string{"get", "patch"}},
-	}}, metav1.CreateOptions{})
+	_, err = cluster.Client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: s.namespace}, Rules: []rbacv1.PolicyRule{
+			{
+				APIGroups:     []string{"admissionregistration.k8s.io"},
+				Resources:     []string{"mutatingwebhookconfigurations"},
+				ResourceNames: []string{s.mutating},
+				Verbs:         []string{"get", "patch"},
+			},
+			{
+				APIGroups:     []string{"admissionregistration.k8s.io"},
+				Resources:     []string{"validatingwebhookconfigurations"},
+				ResourceNames: []string{s.validating},
+				Verbs:         []string{"get", "patch"},
+			},
+		}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	_, err = cluster.Client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: s.namespace}, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: s.namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: s.namespace}, Subjects: subjects, RoleRef: rbacv1.RoleRef{
+			APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: s.namespace,
+		},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 }
@@ -95,7 +115,9 @@ func (s *site) grant(t *testing.T) {
 // writeKubeconfig writes a kubeconfig with a token of the service account and nothing else to be known by.
 func (s *site) writeKubeconfig(t *testing.T, server string, ca []byte) string {
 	t.Helper()
-	token, err := cluster.Client.CoreV1().ServiceAccounts(s.namespace).CreateToken(t.Context(), account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	token, err := cluster.Client.CoreV1().ServiceAccounts(s.namespace).CreateToken(
+		t.Context(), account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	if !strings.Contains(server, "://") {
 		server = "https://" + server

@@ -33,28 +33,34 @@ type reasonCase struct {
 // faults.
 func reasonCases() map[string]reasonCase {
 	cases := map[string]reasonCase{
-		"no Secret":                       {reason: "created"},
-		"a good one":                      {reason: "reused", before: ours(good)},
-		"a good one that is immutable":    {reason: "reused", before: ours(good, immutable)},
-		"a good one of somebody else":     {reason: "reused", before: foreign(good)},
-		"a day of life left":              {reason: "renewed:expiring", before: ours(ofADay), args: []string{"--renew-before", "25h"}},
-		"a day of life left, immutable":   {reason: "renewed:expiring", before: ours(ofADay, immutable), args: []string{"--renew-before", "25h"}},
-		"a day of life left, foreign":     {reason: "reused", before: foreign(ofADay), args: []string{"--renew-before", "25h"}},
-		"--force-renew":                   {reason: "renewed:forced", before: ours(good), args: []string{"--force-renew"}},
-		"--force-renew, foreign":          {reason: "refused:foreign-forced", before: foreign(good), args: []string{"--force-renew"}},
-		"a key too many":                  {reason: "repaired:keys", before: ours(good, func(o *corev1.Secret) { o.Data["more"] = []byte("x") })},
-		"another type":                    {reason: "repaired:wrong-type", before: ours(good, opaque)},
-		"a key missing":                   {reason: "repaired:malformed", before: ours(good, opaque, func(o *corev1.Secret) { delete(o.Data, "tls.key") })},
+		"no Secret":                     {reason: "created"},
+		"a good one":                    {reason: "reused", before: ours(good)},
+		"a good one that is immutable":  {reason: "reused", before: ours(good, immutable)},
+		"a good one of somebody else":   {reason: "reused", before: foreign(good)},
+		"a day of life left":            {reason: "renewed:expiring", before: ours(ofADay), args: []string{"--renew-before", "25h"}},
+		"a day of life left, immutable": {reason: "renewed:expiring", before: ours(ofADay, immutable), args: []string{"--renew-before", "25h"}},
+		"a day of life left, foreign":   {reason: "reused", before: foreign(ofADay), args: []string{"--renew-before", "25h"}},
+		"--force-renew":                 {reason: "renewed:forced", before: ours(good), args: []string{"--force-renew"}},
+		"--force-renew, foreign":        {reason: "refused:foreign-forced", before: foreign(good), args: []string{"--force-renew"}},
+		"a key too many":                {reason: "repaired:keys", before: ours(good, func(o *corev1.Secret) { o.Data["more"] = []byte("x") })},
+		"another type":                  {reason: "repaired:wrong-type", before: ours(good, opaque)},
+		"a key missing": {
+			reason: "repaired:malformed", before: ours(good, opaque, func(o *corev1.Secret) { delete(o.Data, "tls.key") }),
+		},
 		"a fault, immutable":              {reason: "repaired:chain", before: ours(faults[gen.Chain], immutable)},
 		"a fault, immutable, no right":    {reason: "refused:immutable", before: ours(faults[gen.Chain], immutable), prepare: mayNotDelete},
 		"another type, no right":          {reason: "refused:immutable", before: ours(good, opaque), prepare: mayNotDelete},
 		"a good one in deletion":          {reason: "refused:terminating", before: ours(good, held), prepare: beingDeleted},
 		"a good one in deletion, foreign": {reason: "refused:terminating", before: foreign(good, held), prepare: beingDeleted},
 		"no room, --force-renew":          {reason: "refused:secret-full", before: ours(full), args: []string{"--force-renew"}},
-		"no room, a key missing":          {reason: "refused:secret-full", before: ours(full, opaque, func(o *corev1.Secret) { delete(o.Data, "tls.key") })},
-		"no room in the bundles":          {reason: "refused:bundle-full", before: ours(full)},
-		"no room in them, foreign":        {reason: "refused:bundle-full", before: foreign(full)},
-		"a day left, immutable, no right": {reason: "refused:immutable", before: ours(ofADay, immutable), prepare: mayNotDelete, args: []string{"--renew-before", "25h"}},
+		"no room, a key missing": {
+			reason: "refused:secret-full", before: ours(full, opaque, func(o *corev1.Secret) { delete(o.Data, "tls.key") }),
+		},
+		"no room in the bundles":   {reason: "refused:bundle-full", before: ours(full)},
+		"no room in them, foreign": {reason: "refused:bundle-full", before: foreign(full)},
+		"a day left, immutable, no right": {
+			reason: "refused:immutable", before: ours(ofADay, immutable), prepare: mayNotDelete, args: []string{"--renew-before", "25h"},
+		},
 	}
 	for code, material := range faults {
 		cases[string(code)] = reasonCase{reason: "repaired:" + string(code), before: ours(material)}
@@ -132,19 +138,32 @@ func (s *site) requireRefusal(t *testing.T, o *outcome, before *corev1.Secret) {
 	require.NoError(t, err)
 	assert.Empty(t, entries)
 	if o.Reason == "refused:bundle-full" {
-		assert.Regexp(t, `kthena-certgen: error: patching (MutatingWebhookConfiguration `+s.mutating+`|ValidatingWebhookConfiguration `+s.validating+`): refused:bundle-full: .+; `+
+		assert.Regexp(t, `kthena-certgen: error: patching (MutatingWebhookConfiguration `+s.mutating+`|ValidatingWebhookConfiguration `+
+			s.validating+`): refused:bundle-full: .+; `+
 			`remove the CAs that nothing serves any more by: kubectl edit (mutating|validating)webhookconfiguration .+\n$`, o.stderr)
 		return
 	}
 	assert.Contains(t, o.stderr, "kthena-certgen: error: ensuring secret "+s.namespace+"/"+s.secret+": "+o.Reason+": ")
 	if o.Reason == "refused:terminating" {
-		require.True(t, strings.HasSuffix(o.stderr, "or remove them by: kubectl patch secret --namespace "+s.namespace+" "+s.secret+` --type merge --patch '{"metadata":{"finalizers":null}}'`+"\n"), o.stderr)
-		_, err := cluster.Client.CoreV1().Secrets(s.namespace).Patch(t.Context(), s.secret, types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		require.True(
+			t,
+			strings.HasSuffix(
+				o.stderr,
+				"or remove them by: kubectl patch secret --namespace "+s.namespace+" "+s.secret+
+					` --type merge --patch '{"metadata":{"finalizers":null}}'`+"\n",
+			),
+			o.stderr,
+		)
+		_, err := cluster.Client.CoreV1().Secrets(s.namespace).Patch(
+			t.Context(), s.secret, types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{},
+		)
 		require.NoError(t, err)
 		s.bootstrap(t.Context(), t).requireDone(t, "created")
 		return
 	}
-	require.True(t, strings.HasSuffix(o.stderr, "have it made anew by: kubectl delete secret --namespace "+s.namespace+" "+s.secret+"\n"), o.stderr)
+	require.True(
+		t, strings.HasSuffix(o.stderr, "have it made anew by: kubectl delete secret --namespace "+s.namespace+" "+s.secret+"\n"), o.stderr,
+	)
 	s.deleteSecret(t)
 	s.bootstrap(t.Context(), t).requireDone(t, "created")
 }
@@ -174,7 +193,9 @@ func mayNotDelete(t *testing.T, s *site) {
 	}
 	_, err = roles.Update(t.Context(), role, metav1.UpdateOptions{})
 	require.NoError(t, err)
-	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.False(c, s.may(t, "delete", "secrets")) }, 30*time.Second, 20*time.Millisecond)
+	require.EventuallyWithT(
+		t, func(c *assert.CollectT) { assert.False(c, s.may(t, "delete", "secrets")) }, 30*time.Second, 20*time.Millisecond,
+	)
 }
 
 // ours is a Secret that the program takes for its own, with a site's material and some changes.
@@ -207,8 +228,8 @@ func beingDeleted(t *testing.T, s *site) { s.deleteSecret(t) }
 func opaque(o *corev1.Secret)    { o.Type = corev1.SecretTypeOpaque }
 func immutable(o *corev1.Secret) { o.Immutable = ptr.To(true) }
 
-// reasonsOfTheCode are the reasons that the packages secret and webhook can give: their constants whose names begin with Reason, where a colon or
-// a hyphen at the end goes on with each code of package gen.
+// reasonsOfTheCode are the reasons that the packages secret and webhook can give: their constants whose names begin with Reason, where a
+// colon or a hyphen at the end goes on with each code of package gen.
 func reasonsOfTheCode(t *testing.T) []string {
 	t.Helper()
 	codes, err := source.Constants("../../pkg/gen")

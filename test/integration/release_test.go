@@ -42,7 +42,9 @@ func (s *site) apply(t *testing.T, bundle []byte) error {
 	}
 	body, err := json.Marshal(o)
 	require.NoError(t, err)
-	_, err = cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Patch(t.Context(), s.validating, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: helmManager})
+	_, err = cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Patch(
+		t.Context(), s.validating, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: helmManager},
+	)
 	return err
 }
 
@@ -123,7 +125,9 @@ func TestReleaseWorksWhenNobodyElseOwnsAnything(t *testing.T) {
 	require.NoError(t, s.apply(t, nil))
 	s.bootstrap(t.Context(), t).requireDone(t, "created")
 	client := cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
-	_, err := client.Patch(t.Context(), s.validating, types.JSONPatchType, []byte(`[{"op":"remove","path":"/metadata/managedFields/0"}]`), metav1.PatchOptions{})
+	_, err := client.Patch(
+		t.Context(), s.validating, types.JSONPatchType, []byte(`[{"op":"remove","path":"/metadata/managedFields/0"}]`), metav1.PatchOptions{},
+	)
 	require.NoError(t, err)
 	before := s.validatingConfiguration(t)
 	require.Equal(t, []string{"kthena-certgen"}, managers(before.ManagedFields))
@@ -145,7 +149,9 @@ func TestCABundleIsTheUnionOfAllEntries(t *testing.T) {
 	m, err := client.MutatingWebhookConfigurations().Get(t.Context(), s.mutating, metav1.GetOptions{})
 	require.NoError(t, err)
 	m.Labels = s.labels()
-	expired, err := gen.Generate(gen.Spec{DNSNames: []string{"a.svc"}, Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, time.Now().Add(-2*time.Hour))
+	expired, err := gen.Generate(
+		gen.Spec{DNSNames: []string{"a.svc"}, Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, time.Now().Add(-2*time.Hour),
+	)
 	require.NoError(t, err)
 	one, two := good(t, s).CA, good(t, s).CA
 	m.Webhooks[0].ClientConfig.CABundle = one
@@ -161,7 +167,11 @@ func TestCABundleIsTheUnionOfAllEntries(t *testing.T) {
 	code, stdout, stderr := s.asAdmin(t, "ca-bundle")
 	require.Equal(t, 0, code, stderr)
 	assert.Equal(t, want, stdout)
-	assert.Contains(t, stderr, `msg="entry's CA bundle is not as it should be" kind=ValidatingWebhookConfiguration name=`+s.validating+" entry=two.example.com certificates=0 malformed=0")
+	assert.Contains(
+		t, stderr,
+		`msg="entry's CA bundle is not as it should be" kind=ValidatingWebhookConfiguration name=`+s.validating+
+			" entry=two.example.com certificates=0 malformed=0",
+	)
 	code, stdout, stderr = s.asAdmin(t, "ca-bundle", "--output", "base64")
 	require.Equal(t, 0, code, stderr)
 	assert.Equal(t, base64.StdEncoding.EncodeToString([]byte(want))+"\n", stdout)
@@ -180,7 +190,10 @@ func TestCABundleIsTheUnionOfAllEntries(t *testing.T) {
 	assert.Contains(t, string(m.Webhooks[0].ClientConfig.CABundle), string(one), "what was trusted is trusted")
 	assert.Contains(t, string(m.Webhooks[0].ClientConfig.CABundle), string(own))
 	v = s.validatingConfiguration(t)
-	for _, w := range append(m.Webhooks[1:], admissionv1.MutatingWebhook{ClientConfig: v.Webhooks[0].ClientConfig}, admissionv1.MutatingWebhook{ClientConfig: v.Webhooks[1].ClientConfig}) {
+	for _, w := range append(
+		m.Webhooks[1:], admissionv1.MutatingWebhook{ClientConfig: v.Webhooks[0].ClientConfig},
+		admissionv1.MutatingWebhook{ClientConfig: v.Webhooks[1].ClientConfig},
+	) {
 		assert.Contains(t, string(w.ClientConfig.CABundle), string(own))
 	}
 	code, again, stderr := s.asAdmin(t, "ca-bundle", "--add", file)
@@ -197,10 +210,17 @@ func TestAReleaseThatIsNotThereIsNamed(t *testing.T) {
 		code, stdout, stderr := s.asAdmin(t, command, more...)
 		assert.Equal(t, 1, code)
 		assert.Empty(t, stdout)
-		assert.Regexp(t, `^kthena-certgen: error: finding the webhook configurations of release .*other.*: there are none; check --namespace and --release\n$`, stderr)
+		assert.Regexp(
+			t, `^kthena-certgen: error: finding the webhook configurations of release .*other.*: there are none; check --namespace and --release\n$`,
+			stderr,
+		)
 	}
 	code, stdout, stderr := s.asAdmin(t, "ca-bundle")
 	assert.Equal(t, 1, code)
 	assert.Empty(t, stdout)
-	assert.Contains(t, stderr, "kthena-certgen: error: reading the CA bundles of release "+s.namespace+"/"+s.namespace+": there is no CA certificate in them that has not expired\n")
+	assert.Contains(
+		t, stderr,
+		"kthena-certgen: error: reading the CA bundles of release "+s.namespace+"/"+s.namespace+
+			": there is no CA certificate in them that has not expired\n",
+	)
 }

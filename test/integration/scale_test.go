@@ -65,7 +65,10 @@ func TestManyBootstrapsTogetherMakeOneCA(t *testing.T) {
 		// The one that makes the Secret also records an Event, unless the API server is too busy for it.
 		assert.LessOrEqual(t, len(requests), 3*n+6*min(n, together)+1, "%v", localcluster.Count(requests))
 		assert.LessOrEqual(t, localcluster.Count(requests)["create events 201"], 1)
-		table += fmt.Sprintf("| %d | %.2f s | %.2f s | %d | %.2f | %d |\n", n, total.Seconds(), slowest.Seconds(), len(requests), float64(len(requests))/float64(n), conflicts)
+		table += fmt.Sprintf(
+			"| %d | %.2f s | %.2f s | %d | %.2f | %d |\n", n, total.Seconds(), slowest.Seconds(), len(requests), float64(len(requests))/float64(n),
+			conflicts,
+		)
 	}
 	t.Log(table)
 }

@@ -86,7 +86,9 @@ func fileOperation(t *testing.T, pid, thread int, dir string) string {
 		args   [6]uint64
 	}
 	const getSyscallInfo, entry = 0x420e, 1
-	_, _, errno := syscall.Syscall6(syscall.SYS_PTRACE, getSyscallInfo, uintptr(thread), unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info)), 0, 0)
+	_, _, errno := syscall.Syscall6(
+		syscall.SYS_PTRACE, getSyscallInfo, uintptr(thread), unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info)), 0, 0,
+	)
 	if errno == syscall.ESRCH {
 		return "" // killed
 	}

@@ -65,7 +65,9 @@ func TestHelmChangesTheEntriesOfABootstrappedConfiguration(t *testing.T) {
 			o := s.bootstrap(t.Context(), t)
 			o.requireDone(t, "reused")
 			assert.Equal(t, step.patched, o.WebhookConfigurations[1].Patched)
-			config, err := cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(t.Context(), s.validating, metav1.GetOptions{})
+			config, err := cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(
+				t.Context(), s.validating, metav1.GetOptions{},
+			)
 			require.NoError(t, err)
 			require.Len(t, config.Webhooks, len(step.entries), "no stump of an entry is left")
 			for i, w := range config.Webhooks {

@@ -18,7 +18,9 @@ func TestAClusterWithoutCertManagerStopsTheInstall(t *testing.T) {
 	require.NoError(t, err)
 	values := map[string]any{"global": map[string]any{"certManagementMode": "cert-manager"}}
 	_, err = client.Install(t.Context(), "kthena", filepath.Join("..", "..", "charts", "kthena"), values, helm.ReleaseOptions{})
-	require.ErrorContains(t, err, "ERROR: the cluster does not serve cert-manager.io/v1: install cert-manager first, or set global.certManagementMode to auto")
+	require.ErrorContains(
+		t, err, "ERROR: the cluster does not serve cert-manager.io/v1: install cert-manager first, or set global.certManagementMode to auto",
+	)
 	releases, err := cluster.Client.CoreV1().Secrets(s.namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "owner=helm"})
 	require.NoError(t, err)
 	assert.Empty(t, releases.Items)

@@ -25,7 +25,13 @@ type component struct {
 }
 
 var components = []component{
-	{"kthena-registry", "registry", []string{"--mutating-webhook-configuration=kthena-registry-mutating-webhook", "--validating-webhook-configuration=kthena-registry-validating-webhook"}},
+	{
+		"kthena-registry", "registry",
+		[]string{
+			"--mutating-webhook-configuration=kthena-registry-mutating-webhook",
+			"--validating-webhook-configuration=kthena-registry-validating-webhook",
+		},
+	},
 	{"kthena-workload", "workload", []string{"--validating-webhook-configuration=kthena-workload-validating-webhook"}},
 	{"kthena-router", "networking", []string{"--validating-webhook-configuration=kthena-networking-validating-webhook"}},
 }

@@ -99,7 +99,10 @@ func TestAWipedBundleIsMadeGoodByTheNextBootstrap(t *testing.T) {
 	registry.bootstrap(t, env, i.Namespace)
 	ended := time.Now()
 	require.Eventually(t, func() bool { return first.Send(t.Context(), true) == nil }, 30*time.Second, time.Millisecond)
-	t.Logf("the bootstrap took %s; the first request was answered %s after its end", ended.Sub(begun).Round(time.Millisecond), time.Since(ended).Round(time.Millisecond))
+	t.Logf(
+		"the bootstrap took %s; the first request was answered %s after its end", ended.Sub(begun).Round(time.Millisecond),
+		time.Since(ended).Round(time.Millisecond),
+	)
 	_, rate := load()
 	p := probe.Start(t.Context(), all, rate)
 	i.Restart(t)

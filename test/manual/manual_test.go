@@ -89,7 +89,9 @@ var steps = []step{
 		kubectl delete namespace kthena-system`},
 
 	// Pages all of whose commands need something.
-	{page: "CONTRIBUTING.md"}, {page: "SECURITY.md"}, {page: "charts/kthena/README.md"}, {page: "docs/performance.md"}, {page: "hack/controlplane/kubernetes/README.md"},
+	{page: "CONTRIBUTING.md"}, {page: "SECURITY.md"}, {page: "charts/kthena/README.md"}, {page: "docs/performance.md"}, {
+		page: "hack/controlplane/kubernetes/README.md",
+	},
 }
 
 const (

@@ -15,7 +15,9 @@ import (
 var languages = []string{"text", "yaml", "mermaid"}
 
 // typed matches a line that a reader would type, if it does not go on with the placeholders of a synopsis.
-var typed = regexp.MustCompile(`(?m)^\s*(?:\$ +)?(?:kubectl|helm|kthena-certgen|make|go|git|docker|kind|cosign|curl|openssl)(?: +[^\s\[]+)+$`)
+var typed = regexp.MustCompile(
+	`(?m)^\s*(?:\$ +)?(?:kubectl|helm|kthena-certgen|make|go|git|docker|kind|cosign|curl|openssl)(?: +[^\s\[]+)+$`,
+)
 
 // Whatever a block of commands looks like, it is a fence of sh: an indented one has no language, and so no test would see it.
 func TestEveryCommandStandsInAFenceOfItsLanguage(t *testing.T) {

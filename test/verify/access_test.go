@@ -36,7 +36,12 @@ func withRightsOfHelmTest(t *testing.T, i *charttest.Installation) {
 	kubeconfig := accountConfig(t, i.Namespace)
 	r := run(t, kubeconfig, i.Namespace)
 	assert.Equal(t, exitFailed, r.code)
-	assert.Equal(t, "kthena-certgen: error: verifying release kthena in namespace "+i.Namespace+" was not possible in full: these rights are missing, grant them to whom the kubeconfig or the pod names: create pods/portforward\n", r.stderr)
+	assert.Equal(
+		t,
+		"kthena-certgen: error: verifying release kthena in namespace "+i.Namespace+
+			" was not possible in full: these rights are missing, grant them to whom the kubeconfig or the pod names: create pods/portforward\n",
+		r.stderr,
+	)
 
 	allowPortForward(t, i.Namespace)
 	var begun time.Time
@@ -68,10 +73,15 @@ func assertReadOnly(t *testing.T, namespace string, since time.Time) {
 		}
 	}
 	t.Logf("%d requests: %v", len(requests), localcluster.Count(requests))
-	assert.Equal(t, map[string]bool{"modelboosters": true, "autoscalingpolicies": true, "modelservings": true, "modelroutes": true, "modelservers": true}, kinds)
+	assert.Equal(
+		t, map[string]bool{"modelboosters": true, "autoscalingpolicies": true, "modelservings": true, "modelroutes": true, "modelservers": true},
+		kinds,
+	)
 	for kind := range kinds {
 		for _, group := range []string{"workload.serving.volcano.sh", "networking.serving.volcano.sh"} {
-			body, err := env.Client.Discovery().RESTClient().Get().AbsPath("/apis", group, "v1alpha1", "namespaces", namespace, kind).Do(t.Context()).Raw()
+			body, err := env.Client.Discovery().RESTClient().Get().AbsPath(
+				"/apis", group, "v1alpha1", "namespaces", namespace, kind,
+			).Do(t.Context()).Raw()
 			if err == nil {
 				assert.Contains(t, string(body), `"items":[]`, "nothing is stored: %s", kind)
 			}
@@ -87,7 +97,9 @@ func accountConfig(t *testing.T, namespace string) string {
 
 func token(t *testing.T, namespace, name string) string {
 	t.Helper()
-	request, err := env.Client.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	request, err := env.Client.CoreV1().ServiceAccounts(namespace).CreateToken(
+		t.Context(), name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	return request.Status.Token
 }
@@ -137,10 +149,23 @@ func TestTrouble(t *testing.T) {
 		exit             int
 		says             string
 	}{
-		{"an API server that cannot be reached", kubeconfigFor(t, "https://"+closed.Addr().String(), nil, "x"), nil, exitFailed, "the API server https://" + closed.Addr().String() + " cannot be reached, check the kubeconfig and whether it runs: "},
-		{"an API server that does not answer", kubeconfigFor(t, "https://"+silent.Addr().String(), nil, "x"), []string{"--timeout=300ms"}, exitTimeout, "timed out after 300ms: "},
-		{"credentials that are not accepted", kubeconfigFor(t, env.Config.Host, env.Config.CAData, "x"), nil, exitFailed, "does not accept the credentials of the kubeconfig, renew them"},
-		{"a release that is not there", env.Kubeconfig, nil, exitFailed, "nothing to verify: no webhook configuration for namespace default has the label app.kubernetes.io/instance=kthena, and no router there serves TLS"},
+		{
+			"an API server that cannot be reached", kubeconfigFor(t, "https://"+closed.Addr().String(), nil, "x"), nil, exitFailed,
+			"the API server https://" + closed.Addr().String() + " cannot be reached, check the kubeconfig and whether it runs: ",
+		},
+		{
+			"an API server that does not answer", kubeconfigFor(t, "https://"+silent.Addr().String(), nil, "x"), []string{"--timeout=300ms"},
+			exitTimeout, "timed out after 300ms: ",
+		},
+		{
+			"credentials that are not accepted", kubeconfigFor(t, env.Config.Host, env.Config.CAData, "x"), nil, exitFailed,
+			"does not accept the credentials of the kubeconfig, renew them",
+		},
+		{
+			"a release that is not there", env.Kubeconfig, nil, exitFailed,
+			"nothing to verify: no webhook configuration for namespace default has the label app.kubernetes.io/instance=kthena, and no router " +
+				"there serves TLS",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := run(t, c.kubeconfig, "default", c.args...)

@@ -94,7 +94,10 @@ func TestFaultsInAutoMode(t *testing.T) {
 		{
 			name:   "no bundle in one of several entries",
 			inject: withoutRegistryBundle,
-			exit:   exitBroken, want: []string{"bundle-missing webhook validate-modelbooster.workload.serving.volcano.sh of ValidatingWebhookConfiguration kthena-registry-validating-webhook"}, says: "it has no caBundle",
+			exit:   exitBroken, want: []string{
+				"bundle-missing webhook validate-modelbooster.workload.serving.volcano.sh of ValidatingWebhookConfiguration " +
+					"kthena-registry-validating-webhook",
+			}, says: "it has no caBundle",
 		},
 		{
 			name:   "a bundle that is none",
@@ -133,7 +136,9 @@ func TestFaultsInAutoMode(t *testing.T) {
 		{
 			name:   "somebody else's webhook that fails",
 			inject: foreignWebhook,
-			exit:   exitOK, want: []string{"unknown webhook " + entryName}, says: `webhook "broken.example.com", which is not of this release, could not be called`,
+			exit:   exitOK, want: []string{
+				"unknown webhook " + entryName,
+			}, says: `webhook "broken.example.com", which is not of this release, could not be called`,
 		},
 		{
 			name:   "no Service",
@@ -148,7 +153,9 @@ func TestFaultsInAutoMode(t *testing.T) {
 		{
 			name:   "a Service that leads to a port where nobody listens",
 			inject: withService(func(s *corev1.Service) { s.Spec.Ports[0].TargetPort = intstr.FromInt32(9999) }),
-			exit:   exitBroken, want: []string{"endpoint-unreachable Pod POD", "endpoint-unreachable Pod POD"}, says: "port 9999 cannot be reached: ",
+			exit:   exitBroken, want: []string{
+				"endpoint-unreachable Pod POD", "endpoint-unreachable Pod POD",
+			}, says: "port 9999 cannot be reached: ",
 		},
 		{
 			name:   "no pod that is ready",
@@ -186,7 +193,9 @@ func TestFaultsInAutoMode(t *testing.T) {
 				name := "kthena-router." + i.Namespace + ".svc"
 				withSecret("kthena-router-tls-auto", replaced(made(t, time.Now(), "models.example.com", name, name+".cluster.local")))(t, i)
 			},
-			exit: exitBroken, want: []string{"untrusted Pod POD", "untrusted Pod POD"}, says: "that the router serves was signed by no CA that is trusted",
+			exit: exitBroken, want: []string{
+				"untrusted Pod POD", "untrusted Pod POD",
+			}, says: "that the router serves was signed by no CA that is trusted",
 		},
 	} {
 		f.run(t, i)
@@ -274,7 +283,9 @@ func foreignWebhook(t *testing.T, _ *charttest.Installation) {
 			ClientConfig: admissionv1.WebhookClientConfig{Service: &admissionv1.ServiceReference{Namespace: "default", Name: "nobody"}},
 			Rules: []admissionv1.RuleWithOperations{{
 				Operations: []admissionv1.OperationType{admissionv1.Create},
-				Rule:       admissionv1.Rule{APIGroups: []string{"workload.serving.volcano.sh"}, APIVersions: []string{"*"}, Resources: []string{"modelservings"}},
+				Rule: admissionv1.Rule{
+					APIGroups: []string{"workload.serving.volcano.sh"}, APIVersions: []string{"*"}, Resources: []string{"modelservings"},
+				},
 			}},
 		}},
 	}, metav1.CreateOptions{})
@@ -362,7 +373,9 @@ func withoutKind(t *testing.T, _ *charttest.Installation) {
 		ctx := context.WithoutCancel(t.Context())
 		require.NoError(t, serve(ctx, true))
 		require.Eventually(t, func() bool {
-			return env.Client.Discovery().RESTClient().Get().AbsPath("/apis/workload.serving.volcano.sh/v1alpha1/modelservings").Do(ctx).Error() == nil
+			return env.Client.Discovery().RESTClient().Get().AbsPath(
+				"/apis/workload.serving.volcano.sh/v1alpha1/modelservings",
+			).Do(ctx).Error() == nil
 		}, settling(), 50*time.Millisecond)
 	})
 }
@@ -430,7 +443,9 @@ func TestFaultsInManualMode(t *testing.T) {
 			exit: exitBroken, want: []string{"secret-missing " + secretObject}, says: "it does not exist",
 		},
 		{
-			name: "a certificate that expires soon", inject: serving(made(t, time.Now().Add(-12*time.Hour), name)), args: []string{"--warn-within", "13h"},
+			name: "a certificate that expires soon", inject: serving(
+				made(t, time.Now().Add(-12*time.Hour), name),
+			), args: []string{"--warn-within", "13h"},
 			exit: exitExpiring, want: []string{"expires-soon " + secretObject}, says: "are left",
 		},
 		{

@@ -32,7 +32,9 @@ var routerTLS = map[string]any{"networking": map[string]any{"kthenaRouter": map[
 // faulty installs a release that a test breaks. It has no controller, which would heal it.
 func faulty(t *testing.T, mode string, replicas int) *charttest.Installation {
 	t.Helper()
-	return installed(t, mode, replicas, map[string]any{"global": map[string]any{"certgen": map[string]any{"controller": map[string]any{"enabled": false}}}})
+	return installed(
+		t, mode, replicas, map[string]any{"global": map[string]any{"certgen": map[string]any{"controller": map[string]any{"enabled": false}}}},
+	)
 }
 
 // installed installs a healthy release in a mode, with TLS at the router.
@@ -86,7 +88,10 @@ func TestAHealthyReleaseHasNoFindings(t *testing.T) {
 			t.Run("and helm test says so", func(t *testing.T) {
 				var logs bytes.Buffer
 				require.NoError(t, i.Helm.Test(charttest.Release, &logs, charttest.Wait), "%s", logs.String())
-				assert.Contains(t, logs.String(), "Release kthena in namespace "+i.Namespace+", mode "+mode+": ok: every certificate is trusted, and none expires soon")
+				assert.Contains(
+					t, logs.String(),
+					"Release kthena in namespace "+i.Namespace+", mode "+mode+": ok: every certificate is trusted, and none expires soon",
+				)
 				assert.Contains(t, logs.String(), "validate-modelserving.workload.serving.volcano.sh")
 			})
 		})
@@ -129,7 +134,9 @@ func serveDefinitionsBefore(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, definitions)
 	// serve changes the schema of a kind and waits until the sample of that version is taken, and the other is not.
-	serve := func(ctx context.Context, name string, to apiextensionsv1.CustomResourceDefinitionVersion, index int) apiextensionsv1.CustomResourceDefinitionVersion {
+	serve := func(
+		ctx context.Context, name string, to apiextensionsv1.CustomResourceDefinitionVersion, index int,
+	) apiextensionsv1.CustomResourceDefinitionVersion {
 		crd, err := clients.CustomResourceDefinitions().Get(ctx, name, metav1.GetOptions{})
 		require.NoError(t, err)
 		before := crd.Spec.Versions[0]
@@ -139,7 +146,9 @@ func serveDefinitionsBefore(t *testing.T) {
 		resource := crd.Spec.Names.Plural
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
 			for n, s := range sample.Of(resource) {
-				body := fmt.Appendf(nil, `{"apiVersion":"%s/%s","kind":%q,"metadata":{"generateName":"x-"},"spec":%s}`, crd.Spec.Group, to.Name, s.Kind, s.Valid)
+				body := fmt.Appendf(
+					nil, `{"apiVersion":"%s/%s","kind":%q,"metadata":{"generateName":"x-"},"spec":%s}`, crd.Spec.Group, to.Name, s.Kind, s.Valid,
+				)
 				err := env.Client.Discovery().RESTClient().Post().AbsPath("/apis", crd.Spec.Group, to.Name, "namespaces", "default", resource).
 					Param("dryRun", metav1.DryRunAll).Param("fieldValidation", metav1.FieldValidationIgnore).Body(body).Do(ctx).Error()
 				assert.Equal(c, n != index, apierrors.IsInvalid(err), "%s: %v", resource, err)
@@ -181,7 +190,9 @@ func assertSeen(t *testing.T, r verify.Report, mode string) {
 func TestAControllerThatDoesNotReconcileIsNamed(t *testing.T) {
 	i := installed(t, charttest.Auto, 1)
 	scale := []byte(`{"spec":{"replicas":0}}`)
-	_, err := env.Client.AppsV1().Deployments(i.Namespace).Patch(t.Context(), "kthena-certgen", types.MergePatchType, scale, metav1.PatchOptions{})
+	_, err := env.Client.AppsV1().Deployments(i.Namespace).Patch(
+		t.Context(), "kthena-certgen", types.MergePatchType, scale, metav1.PatchOptions{},
+	)
 	require.NoError(t, err)
 	r := run(t, env.Kubeconfig, i.Namespace)
 	require.Equal(t, exitOK, r.code, "nothing fails for it: %s", r.stderr)

@@ -122,12 +122,16 @@ func (i *Installation) Rollback(t *testing.T, revision int) {
 func (i *Installation) Restart(t *testing.T) {
 	t.Helper()
 	client := i.env.Client
-	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, time.Now().Format(time.RFC3339Nano))
+	patch := fmt.Sprintf(
+		`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, time.Now().Format(time.RFC3339Nano),
+	)
 	deployments := client.AppsV1().Deployments(i.Namespace)
 	list, err := deployments.List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	for _, d := range list.Items {
-		_, err := deployments.Patch(t.Context(), d.Name, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-rollout"})
+		_, err := deployments.Patch(
+			t.Context(), d.Name, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-rollout"},
+		)
 		require.NoError(t, err)
 	}
 	i.Settle(t)
@@ -144,10 +148,17 @@ func (i *Installation) Settle(t testing.TB) {
 		for _, d := range list.Items {
 			pods += int(*d.Spec.Replicas)
 			s := d.Status
-			assert.True(c, s.ObservedGeneration == d.Generation && s.UpdatedReplicas == *d.Spec.Replicas && s.AvailableReplicas == s.UpdatedReplicas && s.Replicas == s.UpdatedReplicas, "%s: %+v", d.Name, s)
+			assert.True(
+				c,
+				s.ObservedGeneration == d.Generation && s.UpdatedReplicas == *d.Spec.Replicas && s.AvailableReplicas == s.UpdatedReplicas &&
+					s.Replicas == s.UpdatedReplicas,
+				"%s: %+v", d.Name, s,
+			)
 		}
 		// The pod of helm test stays, after its end.
-		left, err := client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "status.phase!=Succeeded,status.phase!=Failed"})
+		left, err := client.CoreV1().Pods(i.Namespace).List(
+			t.Context(), metav1.ListOptions{FieldSelector: "status.phase!=Succeeded,status.phase!=Failed"},
+		)
 		require.NoError(c, err)
 		assert.Len(c, left.Items, pods, "old pods are still ending")
 	}, Wait.Timeout, 100*time.Millisecond)
@@ -164,7 +175,9 @@ func (i *Installation) Pods(t *testing.T) map[string][]corev1.Pod {
 // AllPods returns the pods of the release by component, the controller's too, without those that are being deleted.
 func (i *Installation) AllPods(t *testing.T) map[string][]corev1.Pod {
 	t.Helper()
-	list, err := i.env.Client.CoreV1().Pods(i.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + Release})
+	list, err := i.env.Client.CoreV1().Pods(i.Namespace).List(
+		t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + Release},
+	)
 	require.NoError(t, err)
 	pods := map[string][]corev1.Pod{}
 	for _, p := range list.Items {
@@ -208,8 +221,8 @@ func (i *Installation) Targets(t testing.TB) []probe.Target {
 	return targets
 }
 
-// AssertTrustKept asserts that every entry that was there before still is, and trusts all CAs that it trusted then: a pod that serves one of
-// their certificates may still be there, or come back with a rollback.
+// AssertTrustKept asserts that every entry that was there before still is, and trusts all CAs that it trusted then: a pod that serves one
+// of their certificates may still be there, or come back with a rollback.
 func (i *Installation) AssertTrustKept(t *testing.T, before []probe.Target) {
 	t.Helper()
 	now := map[string]gen.CASet{}
@@ -219,7 +232,9 @@ func (i *Installation) AssertTrustKept(t *testing.T, before []probe.Target) {
 	for _, target := range before {
 		set := now[target.Entry]
 		trusted, _ := gen.ParseCertificates(target.CABundle)
-		assert.True(t, set.ContainsAll(trusted, time.Now()), "%s trusts %d CAs now, which lack some of the %d before", target.Entry, len(set), len(trusted))
+		assert.True(
+			t, set.ContainsAll(trusted, time.Now()), "%s trusts %d CAs now, which lack some of the %d before", target.Entry, len(set), len(trusted),
+		)
 	}
 }
 
@@ -265,5 +280,6 @@ func AssertNoneFailed(t *testing.T, r probe.Report) {
 // Figures is a report as part of a line.
 func Figures(r probe.Report) string {
 	return fmt.Sprintf("%4d sent in %s, %.0f a second, %d failed, %d of them closed, longest gap %s",
-		r.Sent, r.Duration.Round(100*time.Millisecond), float64(r.Sent)/r.Duration.Seconds(), r.Failed, r.Closed, r.LongestGap.Round(10*time.Millisecond))
+		r.Sent, r.Duration.Round(100*time.Millisecond), float64(r.Sent)/r.Duration.Seconds(), r.Failed, r.Closed,
+		r.LongestGap.Round(10*time.Millisecond))
 }

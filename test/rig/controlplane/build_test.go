@@ -129,7 +129,9 @@ func TestEnsure(t *testing.T) {
 		dir := t.TempDir()
 		t.Setenv("HELLO_ASSETS", dir)
 		_, err := hello.ensure(t.Context(), io.Discard)
-		assert.EqualError(t, err, "HELLO_ASSETS: finding the control plane's hello: stat "+filepath.Join(dir, "hello")+": no such file or directory")
+		assert.EqualError(
+			t, err, "HELLO_ASSETS: finding the control plane's hello: stat "+filepath.Join(dir, "hello")+": no such file or directory",
+		)
 	})
 
 	t.Run("the definitions of a module are copied beside the programs", func(t *testing.T) {

@@ -13,7 +13,9 @@ import (
 func TestFind(t *testing.T) {
 	t.Run("a group that has not been built is reported with the command that builds it", func(t *testing.T) {
 		root := repository(t)
-		write(t, filepath.Join(root, "hack/controlplane/kubernetes/go.mod"), "module example.com/kubernetes\n\nrequire k8s.io/kubernetes v1.37.2\n")
+		write(
+			t, filepath.Join(root, "hack/controlplane/kubernetes/go.mod"), "module example.com/kubernetes\n\nrequire k8s.io/kubernetes v1.37.2\n",
+		)
 		write(t, filepath.Join(root, "hack/controlplane/kubernetes/go.sum"), "")
 		t.Setenv(assetsEnv, "")
 		_, err := Find(Servers)
@@ -35,7 +37,10 @@ func TestFind(t *testing.T) {
 		write(t, filepath.Join(dir, "etcd"), "")
 		t.Setenv(assetsEnv, dir)
 		_, err := Find(Servers)
-		assert.EqualError(t, err, "KUBEBUILDER_ASSETS: finding the control plane's servers: stat "+filepath.Join(dir, "kube-apiserver")+": no such file or directory")
+		assert.EqualError(
+			t, err,
+			"KUBEBUILDER_ASSETS: finding the control plane's servers: stat "+filepath.Join(dir, "kube-apiserver")+": no such file or directory",
+		)
 	})
 
 	t.Run("an unknown group is refused", func(t *testing.T) {

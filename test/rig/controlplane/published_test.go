@@ -36,7 +36,9 @@ func newSite(t *testing.T, version string, corrupt bool, programs ...string) *si
 	files := tar.NewWriter(zip)
 	for _, name := range programs {
 		text := "the published " + name
-		require.NoError(t, files.WriteHeader(&tar.Header{Name: "controller-tools/envtest/" + name, Mode: 0o755, Size: int64(len(text)), Typeflag: tar.TypeReg}))
+		require.NoError(
+			t, files.WriteHeader(&tar.Header{Name: "controller-tools/envtest/" + name, Mode: 0o755, Size: int64(len(text)), Typeflag: tar.TypeReg}),
+		)
 		_, err := files.Write([]byte(text))
 		require.NoError(t, err)
 	}
@@ -52,7 +54,9 @@ func newSite(t *testing.T, version string, corrupt bool, programs ...string) *si
 		s.asked.Add(1)
 		switch r.URL.Path {
 		case "/index":
-			fmt.Fprintf(w, "releases:\n  v%s:\n    %s:\n      hash: %s\n      selfLink: %s/archive\n", version, name, hex.EncodeToString(sum[:]), s.URL)
+			fmt.Fprintf(
+				w, "releases:\n  v%s:\n    %s:\n      hash: %s\n      selfLink: %s/archive\n", version, name, hex.EncodeToString(sum[:]), s.URL,
+			)
 		case "/archive":
 			_, _ = w.Write(archive.Bytes())
 		default:
@@ -81,7 +85,9 @@ func TestPublishedServers(t *testing.T) {
 		t.Setenv("GOMODCACHE", modules)
 		dir = t.TempDir()
 		var progress bytes.Buffer
-		ok, err := published{module: filepath.Join(root, envtestModule), index: index, patience: patience}.fill(t.Context(), servers, "v1.37.2", dir, &progress)
+		ok, err := published{
+			module: filepath.Join(root, envtestModule), index: index, patience: patience,
+		}.fill(t.Context(), servers, "v1.37.2", dir, &progress)
 		require.NoError(t, err)
 		return ok, dir, progress.String()
 	}
@@ -114,9 +120,14 @@ func TestPublishedServers(t *testing.T) {
 		told string
 	}{
 		{"of another minor are not taken", func(t *testing.T) *site { return newSite(t, "1.36.2", false, "etcd", "kube-apiserver") }, ""},
-		{"with another hash than the index says are not taken", func(t *testing.T) *site { return newSite(t, "1.37.0", true, "etcd", "kube-apiserver") },
+		{"with another hash than the index says are not taken", func(t *testing.T) *site {
+			return newSite(t, "1.37.0", true, "etcd", "kube-apiserver")
+		},
 			"they are built instead"},
-		{"without etcd are not taken", func(t *testing.T) *site { return newSite(t, "1.37.0", false, "kube-apiserver") }, "etcd: no such file or directory; they are built instead"},
+		{
+			"without etcd are not taken", func(t *testing.T) *site { return newSite(t, "1.37.0", false, "kube-apiserver") },
+			"etcd: no such file or directory; they are built instead",
+		},
 		{"are not waited for where nobody answers", func(t *testing.T) *site {
 			s := newSite(t, "1.37.0", false)
 			s.Close()

@@ -28,7 +28,9 @@ func Root() (string, error) {
 			return dir, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("finding the root of the repository: neither %s nor a folder above it has a go.mod of module %s", start, modulePath)
+			return "", fmt.Errorf(
+				"finding the root of the repository: neither %s nor a folder above it has a go.mod of module %s", start, modulePath,
+			)
 		}
 	}
 }

@@ -27,10 +27,11 @@ const metadata = "apiVersion: v2\nname: small\nversion: 1.2.3\nkubeVersion: \">=
 
 func TestRender(t *testing.T) {
 	dir := writeChart(t, map[string]string{
-		"Chart.yaml":           metadata,
-		"values.yaml":          "greeting: hello\n",
-		"templates/NOTES.txt":  "{{ .Release.Name }} in {{ .Release.Namespace }}",
-		"templates/b.yaml":     "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: b\ndata:\n  greeting: {{ .Values.greeting }}\n  has: {{ .Capabilities.APIVersions.Has \"a.b/v1\" | quote }}\n",
+		"Chart.yaml":          metadata,
+		"values.yaml":         "greeting: hello\n",
+		"templates/NOTES.txt": "{{ .Release.Name }} in {{ .Release.Namespace }}",
+		"templates/b.yaml": "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: b\ndata:\n  greeting: {{ .Values.greeting }}\n  has: {{ " +
+			".Capabilities.APIVersions.Has \"a.b/v1\" | quote }}\n",
 		"templates/a.yaml":     "kind: Namespace\napiVersion: v1\nmetadata:\n  name: a\n",
 		"templates/empty.yaml": "{{- if false }}\nkind: ConfigMap\n{{- end }}\n",
 		"templates/test.yaml":  "kind: Pod\napiVersion: v1\nmetadata:\n  name: check\n  annotations:\n    helm.sh/hook: test\n",
@@ -42,12 +43,22 @@ func TestRender(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, []helm.Document{
 			{Source: "small/templates/a.yaml", YAML: "kind: Namespace\napiVersion: v1\nmetadata:\n  name: a"},
-			{Source: "small/templates/b.yaml", YAML: "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: b\ndata:\n  greeting: hello\n  has: \"false\""},
+			{
+				Source: "small/templates/b.yaml",
+				YAML:   "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: b\ndata:\n  greeting: hello\n  has: \"false\"",
+			},
 		}, got.Documents)
 		const check = "kind: Pod\napiVersion: v1\nmetadata:\n  name: check\n  annotations:\n    helm.sh/hook: test"
-		assert.Equal(t, []helm.Hook{{Document: helm.Document{Source: "small/templates/test.yaml", YAML: check}, Events: []string{"test"}}}, got.Hooks)
+		assert.Equal(
+			t, []helm.Hook{{Document: helm.Document{Source: "small/templates/test.yaml", YAML: check}, Events: []string{"test"}}}, got.Hooks,
+		)
 		assert.Equal(t, "r in n", got.Notes)
-		assert.Equal(t, "---\n# Source: small/templates/a.yaml\n"+got.Documents[0].YAML+"\n---\n# Source: small/templates/b.yaml\n"+got.Documents[1].YAML+"\n---\n# Source: small/templates/test.yaml\n"+check+"\n", got.Manifest())
+		assert.Equal(
+			t,
+			"---\n# Source: small/templates/a.yaml\n"+got.Documents[0].YAML+"\n---\n# Source: small/templates/b.yaml\n"+got.Documents[1].YAML+
+				"\n---\n# Source: small/templates/test.yaml\n"+check+"\n",
+			got.Manifest(),
+		)
 	})
 	t.Run("values are laid over the chart's and API versions are added", func(t *testing.T) {
 		o := options

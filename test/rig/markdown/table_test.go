@@ -7,7 +7,8 @@ import (
 )
 
 func TestFirstColumn(t *testing.T) {
-	const page = "# T\n\n| x | y |\n|---|---|\n| not this | |\n\n## Codes\n\n| code | |\n|---|---|\n| `a`, `b` | `c` |\n| plain | |\n\n| more | |\n|---|---|\n| `d` | |\n\n## Next\n\n| x |\n|---|\n| nor this |\n"
+	const page = "# T\n\n| x | y |\n|---|---|\n| not this | |\n\n## Codes\n\n| code | |\n|---|---|\n| `a`, `b` | `c` |\n| plain | |\n\n| " +
+		"more | |\n|---|---|\n| `d` | |\n\n## Next\n\n| x |\n|---|\n| nor this |\n"
 	assert.Equal(t, []string{"a", "b", "plain", "d"}, FirstColumn(page, "## Codes"))
 	assert.Empty(t, FirstColumn(page, "## Missing"))
 }

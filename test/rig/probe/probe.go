@@ -127,7 +127,9 @@ func (p *Probe) record(i int, err error) {
 
 // closedText is how the API server's client words a connection that ended under a request. The API server gives a
 // webhook's failure as text alone.
-var closedText = regexp.MustCompile(`: (EOF|http: server closed idle connection|use of closed network connection|(read|write): (connection reset by peer|broken pipe))$`)
+var closedText = regexp.MustCompile(
+	`: (EOF|http: server closed idle connection|use of closed network connection|(read|write): (connection reset by peer|broken pipe))$`,
+)
 
 // Closed reports whether the text of a failed webhook call says that the server had closed the connection.
 func Closed(text string) bool { return closedText.MatchString(text) }

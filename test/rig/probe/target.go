@@ -1,8 +1,8 @@
 // Package probe asks the API server to admit objects, as users do, and tells whether the webhooks behind it answered.
 //
 // Every webhook entry of a release is a [Target]: one object that the entry must admit and one that it must refuse, both
-// valid for Kthena v1.0.0 and sent as dry-run creates, so nothing is stored. A refusal by the webhook is an answer like any other. Only a call that
-// failed, because of a certificate, a closed port or a time-out, counts against the release.
+// valid for Kthena v1.0.0 and sent as dry-run creates, so nothing is stored. A refusal by the webhook is an answer like any other. Only a
+// call that failed, because of a certificate, a closed port or a time-out, counts against the release.
 package probe
 
 import (

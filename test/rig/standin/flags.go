@@ -64,7 +64,9 @@ func addControllerManagerFlags(fs *pflag.FlagSet) func() ([]server, error) {
 	fs.Int("debug-port", 0, "ignored")
 	fs.Int("v", 0, "ignored")
 	fs.Int("autoscaling-sync-period-seconds", 0, "ignored; v1.0.0 does not know it")
-	controllers := fs.StringSlice("controllers", []string{"*"}, "controllers whose webhook paths to serve: modelserving, modelbooster, autoscaler; * is all")
+	controllers := fs.StringSlice(
+		"controllers", []string{"*"}, "controllers whose webhook paths to serve: modelserving, modelbooster, autoscaler; * is all",
+	)
 	enabled := fs.Bool("enable-webhook", true, "whether to serve the webhooks")
 	webhook := server{name: "webhook"}
 	fs.IntVar(&webhook.port, "port", 8443, "port of the webhooks and /healthz")

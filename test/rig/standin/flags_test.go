@@ -31,14 +31,16 @@ func TestParse(t *testing.T) {
 		},
 		"the controller-manager takes every flag of Kthena's": {
 			program: controllerManager,
-			args: []string{"--controllers=modelbooster,autoscaler", "--enable-webhook=true", "--port=9443", "--tls-cert-file=c", "--tls-private-key-file=k",
+			args: []string{"--controllers=modelbooster,autoscaler", "--enable-webhook=true", "--port=9443",
+				"--tls-cert-file=c", "--tls-private-key-file=k",
 				"--cert-secret-name=s", "--service-name=n", "--webhook-timeout=30", "--leader-elect=true", "--workers=5", "--kube-api-qps=20.5",
 				"--kube-api-burst=30", "--debug-port=0", "--v=4", "--autoscaling-sync-period-seconds=5"},
 			want: []port{{"webhook", 9443, "c", "k"}},
 		},
 		"the router takes every flag of Kthena's": {
 			program: router,
-			args: []string{"--port=9080", "--tls-cert=rc", "--tls-key=rk", "--enable-webhook=true", "--webhook-port=9443", "--webhook-tls-cert-file=c",
+			args: []string{"--port=9080", "--tls-cert=rc", "--tls-key=rk", "--enable-webhook=true", "--webhook-port=9443",
+				"--webhook-tls-cert-file=c",
 				"--webhook-tls-private-key-file=k", "--cert-secret-name=s", "--webhook-service-name=n", "--enable-gateway-api=false",
 				"--enable-gateway-api-inference-extension=false", "--debug-port=15000", "--kube-api-qps=20.5", "--kube-api-burst=30",
 				"--metrics-port=9090", "--expose-metrics-on-router-port=false"},
@@ -84,10 +86,13 @@ func TestParseRefuses(t *testing.T) {
 		"a flag of the other program":           {router, []string{"--controllers=*"}, "unknown flag: --controllers"},
 		"the log level that the router has not": {router, []string{"--v=2"}, "unknown flag: --v"},
 		"an argument":                           {router, []string{"serve"}, `unexpected argument "serve"`},
-		"an unknown controller":                 {controllerManager, []string{"--controllers=modelserving,x"}, `--controllers "x" is unknown: use modelserving, modelbooster, autoscaler or *`},
-		"a certificate without key":             {router, []string{"--tls-cert=c"}, "--tls-cert and --tls-key must be given together"},
-		"a key without certificate":             {router, []string{"--tls-key=k"}, "--tls-cert and --tls-key must be given together"},
-		"another name":                          {"standin", nil, `called as "standin": install this program as kthena-controller-manager or kthena-router`},
+		"an unknown controller": {
+			controllerManager, []string{"--controllers=modelserving,x"},
+			`--controllers "x" is unknown: use modelserving, modelbooster, autoscaler or *`,
+		},
+		"a certificate without key": {router, []string{"--tls-cert=c"}, "--tls-cert and --tls-key must be given together"},
+		"a key without certificate": {router, []string{"--tls-key=k"}, "--tls-cert and --tls-key must be given together"},
+		"another name":              {"standin", nil, `called as "standin": install this program as kthena-controller-manager or kthena-router`},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			_, err := parse(c.program, c.args, io.Discard)

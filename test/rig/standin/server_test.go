@@ -159,7 +159,9 @@ type files struct {
 
 func newFiles(t *testing.T) files {
 	t.Helper()
-	bundle, err := gen.Generate(gen.Spec{DNSNames: []string{serverName}, Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, time.Now())
+	bundle, err := gen.Generate(
+		gen.Spec{DNSNames: []string{serverName}, Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, time.Now(),
+	)
 	require.NoError(t, err)
 	dir := t.TempDir()
 	f := files{cert: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key"), ca: bundle.CA}

@@ -31,8 +31,12 @@ func TestPaths(t *testing.T) {
 		args    []string
 		want    []string
 	}{
-		"the registry's controllers serve the registry's paths":    {controllerManager, []string{"--controllers=modelbooster,autoscaler"}, registry},
-		"the model booster alone serves its own two":               {controllerManager, []string{"--controllers=modelbooster"}, []string{registry[0], registry[2]}},
+		"the registry's controllers serve the registry's paths": {
+			controllerManager, []string{"--controllers=modelbooster,autoscaler"}, registry,
+		},
+		"the model booster alone serves its own two": {
+			controllerManager, []string{"--controllers=modelbooster"}, []string{registry[0], registry[2]},
+		},
 		"the workload's controller serves the workload's path":     {controllerManager, []string{"--controllers=modelserving"}, workload},
 		"all controllers serve all of the controller-manager's":    {controllerManager, []string{"--controllers=*"}, allPaths[:5]},
 		"without the flag the controller-manager runs all of them": {controllerManager, nil, allPaths[:5]},
@@ -65,14 +69,33 @@ func TestReview(t *testing.T) {
 		refusal     string
 		patch       string
 	}{
-		"a validating path admits an object":                               {path: "/validate/modelroute"},
-		"a validating path refuses an object that is marked":               {path: "/validate/modelroute", annotations: map[string]string{"kthena.test/refuse": "true"}, refusal: "refused by /validate/modelroute: annotation kthena.test/refuse is set"},
-		"a validating path admits an object that mutation should refuse":   {path: "/validate/modelroute", annotations: map[string]string{"kthena.test/refuse-mutation": "true"}},
-		"a validating path admits an object whose mark is not true":        {path: "/validate/modelroute", annotations: map[string]string{"kthena.test/refuse": "false"}},
-		"a mutating path adds its annotation":                              {path: "/mutate/modelbooster", annotations: map[string]string{"a": "b"}, patch: patch},
-		"a mutating path leaves the refusal of validation to validation":   {path: "/mutate/modelbooster", annotations: map[string]string{"kthena.test/refuse": "true"}, patch: patch},
-		"a mutating path makes the annotations of an object that has none": {path: "/mutate/modelbooster", patch: `[{"op":"add","path":"/metadata/annotations","value":{"kthena.test/mutated-by":"/mutate/modelbooster"}}]`},
-		"a mutating path refuses an object that is marked for it":          {path: "/mutate/modelbooster", annotations: map[string]string{"kthena.test/refuse-mutation": "true"}, refusal: "refused by /mutate/modelbooster: annotation kthena.test/refuse-mutation is set"},
+		"a validating path admits an object": {path: "/validate/modelroute"},
+		"a validating path refuses an object that is marked": {
+			path:        "/validate/modelroute",
+			annotations: map[string]string{"kthena.test/refuse": "true"},
+			refusal:     "refused by /validate/modelroute: annotation kthena.test/refuse is set",
+		},
+		"a validating path admits an object that mutation should refuse": {
+			path: "/validate/modelroute", annotations: map[string]string{"kthena.test/refuse-mutation": "true"},
+		},
+		"a validating path admits an object whose mark is not true": {
+			path: "/validate/modelroute", annotations: map[string]string{"kthena.test/refuse": "false"},
+		},
+		"a mutating path adds its annotation": {
+			path: "/mutate/modelbooster", annotations: map[string]string{"a": "b"}, patch: patch,
+		},
+		"a mutating path leaves the refusal of validation to validation": {
+			path: "/mutate/modelbooster", annotations: map[string]string{"kthena.test/refuse": "true"}, patch: patch,
+		},
+		"a mutating path makes the annotations of an object that has none": {
+			path:  "/mutate/modelbooster",
+			patch: `[{"op":"add","path":"/metadata/annotations","value":{"kthena.test/mutated-by":"/mutate/modelbooster"}}]`,
+		},
+		"a mutating path refuses an object that is marked for it": {
+			path:        "/mutate/modelbooster",
+			annotations: map[string]string{"kthena.test/refuse-mutation": "true"},
+			refusal:     "refused by /mutate/modelbooster: annotation kthena.test/refuse-mutation is set",
+		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			object, err := json.Marshal(metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "x", Annotations: c.annotations}})
@@ -139,11 +162,15 @@ func TestValidate(t *testing.T) {
 		"a ModelBooster with a blank in an image": {"modelboosters", `"image":"sample"`, `"image":"a b"`, "cannot contain spaces"},
 		"a ModelBooster without an image":         {"modelboosters", `"image":"sample",`, "", ""},
 		"a vLLM backend without a server":         {"modelboosters", `"type":"server"`, `"type":"decode"`, "one worker, of type server"},
-		"a vLLM backend with two workers":         {"modelboosters", `"workers":[`, `"workers":[{"type":"server"},`, "one worker, of type server"},
+		"a vLLM backend with two workers": {
+			"modelboosters", `"workers":[`, `"workers":[{"type":"server"},`, "one worker, of type server",
+		},
 
-		"an AutoscalingPolicy":                          {"autoscalingpolicies", "", "", ""},
-		"two metrics of one name":                       {"autoscalingpolicies", `"name":"b"`, `"name":"a"`, "metric a is there twice"},
-		"a metric whose target is nothing":              {"autoscalingpolicies", `"targetValue":"1"`, `"targetValue":"0"`, "must be greater than 0"},
+		"an AutoscalingPolicy":    {"autoscalingpolicies", "", "", ""},
+		"two metrics of one name": {"autoscalingpolicies", `"name":"b"`, `"name":"a"`, "metric a is there twice"},
+		"a metric whose target is nothing": {
+			"autoscalingpolicies", `"targetValue":"1"`, `"targetValue":"0"`, "must be greater than 0",
+		},
 		"an AutoscalingPolicy without metrics":          {"autoscalingpolicies", `"metrics"`, `"others"`, "there is no metric"},
 		"an AutoscalingPolicy without a target":         {"autoscalingpolicies", `"homogeneousTarget"`, `"other"`, "there is no target"},
 		"an AutoscalingPolicy of a target without name": {"autoscalingpolicies", `,"name":"sample"`, "", "the target has no name"},
@@ -153,19 +180,31 @@ func TestValidate(t *testing.T) {
 		"a ModelServing": {"modelservings", "", "", ""},
 		"a ModelServing with a blank in an image":  {"modelservings", `"image":"sample"`, `"image":"a b"`, "cannot contain spaces"},
 		"a ModelServing of fewer than no replicas": {"modelservings", `{"replicas":1`, `{"replicas":-1`, "replicas must not be negative"},
-		"a role of fewer than no replicas":         {"modelservings", `"replicas":1,"workerReplicas"`, `"replicas":-1,"workerReplicas"`, "replicas of a role must not be negative"},
-		"a role of fewer than no workers":          {"modelservings", `"workerReplicas":0`, `"workerReplicas":-1`, "replicas of a role must not be negative"},
-		"workers that have no template":            {"modelservings", `"workerReplicas":0`, `"workerReplicas":1`, "needs a template"},
-		"a role whose name is none":                {"modelservings", `"name":"sample"`, `"name":"A"`, `name "A"`},
-		"a role whose name makes another too long": {"modelservings", `"name":"sample"`, `"name":"` + strings.Repeat("a", 60) + `"`, "must be no more than 63"},
+		"a role of fewer than no replicas": {
+			"modelservings", `"replicas":1,"workerReplicas"`, `"replicas":-1,"workerReplicas"`, "replicas of a role must not be negative",
+		},
+		"a role of fewer than no workers": {
+			"modelservings", `"workerReplicas":0`, `"workerReplicas":-1`, "replicas of a role must not be negative",
+		},
+		"workers that have no template": {"modelservings", `"workerReplicas":0`, `"workerReplicas":1`, "needs a template"},
+		"a role whose name is none":     {"modelservings", `"name":"sample"`, `"name":"A"`, `name "A"`},
+		"a role whose name makes another too long": {
+			"modelservings", `"name":"sample"`, `"name":"` + strings.Repeat("a", 60) + `"`, "must be no more than 63",
+		},
 
 		"a ModelRoute":                          {"modelroutes", "", "", ""},
 		"a regular expression that is none":     {"modelroutes", `{"regex":"sample"}`, `{"regex":"("}`, "error parsing regexp"},
 		"a header without a regular expression": {"modelroutes", `"regex"`, `"exact"`, ""},
-		"a ModelRoute without a name":           {"modelroutes", `"modelName":"sample"`, `"modelName":""`, "neither a modelName nor a LoRA adapter"},
-		"a ModelRoute of a LoRA adapter":        {"modelroutes", `"modelName":"sample"`, `"loraAdapters":["a"]`, ""},
-		"a target without a name":               {"modelroutes", `"modelServerName":"sample"`, `"modelServerName":""`, "modelServerName must not be empty"},
-		"targets whose weights come to nothing": {"modelroutes", `"modelServerName":"sample"`, `"modelServerName":"sample","weight":0`, "come to nothing"},
+		"a ModelRoute without a name": {
+			"modelroutes", `"modelName":"sample"`, `"modelName":""`, "neither a modelName nor a LoRA adapter",
+		},
+		"a ModelRoute of a LoRA adapter": {"modelroutes", `"modelName":"sample"`, `"loraAdapters":["a"]`, ""},
+		"a target without a name": {
+			"modelroutes", `"modelServerName":"sample"`, `"modelServerName":""`, "modelServerName must not be empty",
+		},
+		"targets whose weights come to nothing": {
+			"modelroutes", `"modelServerName":"sample"`, `"modelServerName":"sample","weight":0`, "come to nothing",
+		},
 
 		"a ModelServer":                {"modelservers", "", "", ""},
 		"a ModelServer without labels": {"modelservers", `"sample":"sample"`, "", ""},
@@ -174,7 +213,9 @@ func TestValidate(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			s := sample.Of(c.resource)[0]
 			require.Contains(t, string(s.Valid), c.old)
-			got, err := validate(fmt.Appendf(nil, `{"kind":%q,"metadata":{"name":"x"},"spec":%s}`, s.Kind, strings.Replace(string(s.Valid), c.old, c.new, 1)))
+			got, err := validate(
+				fmt.Appendf(nil, `{"kind":%q,"metadata":{"name":"x"},"spec":%s}`, s.Kind, strings.Replace(string(s.Valid), c.old, c.new, 1)),
+			)
 			require.NoError(t, err)
 			if c.want == "" {
 				assert.Empty(t, got)

@@ -155,7 +155,9 @@ func newGarbageCollector(ctx context.Context, client kubernetes.Interface, objec
 	factory informers.SharedInformerFactory, started <-chan struct{}) (*garbagecollector.GarbageCollector, error) {
 	var mapper meta.ResettableRESTMapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(client.Discovery()))
 	all := informerfactory.NewInformerFactory(factory, metadatainformer.NewSharedInformerFactory(objects, 0))
-	collector, err := garbagecollector.NewGarbageCollector(ctx, client, objects, mapper, garbagecollector.DefaultIgnoredResources(), all, started)
+	collector, err := garbagecollector.NewGarbageCollector(
+		ctx, client, objects, mapper, garbagecollector.DefaultIgnoredResources(), all, started,
+	)
 	if err != nil {
 		return nil, fmt.Errorf("creating the garbage collector: %w", err)
 	}
