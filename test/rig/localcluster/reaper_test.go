@@ -129,14 +129,33 @@ func TestTheReaper(t *testing.T) {
 		r, dir := start(t)
 		cmd := exec.Command("sleep", "1000")
 		require.NoError(t, r.start(cmd))
-		listed := filepath.Join(r.run, strconv.Itoa(cmd.Process.Pid))
-		require.Eventually(t, func() bool { _, err := os.Stat(listed); return err == nil }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(listed(t, r)) == 1 }, 10*time.Second, time.Millisecond)
 		require.NoError(t, os.RemoveAll(dir))
 
 		require.NoError(t, r.stop())
 
 		assert.EqualError(t, cmd.Wait(), "signal: killed")
 		assert.NoDirExists(t, r.run)
+	})
+	t.Run("ends a process at whatever moment of its start, if it starts at all", func(t *testing.T) {
+		for delay := range 100 {
+			r, _ := start(t)
+			cmd := exec.Command("sleep", "1000")
+			require.NoError(t, r.start(cmd))
+			// Without a wait nothing is written down yet; a moment later everything is.
+			time.Sleep(time.Duration(delay) * 20 * time.Microsecond)
+
+			require.NoError(t, r.stop())
+
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			select {
+			case <-ended:
+			case <-time.After(10 * time.Second):
+				require.NoError(t, cmd.Process.Kill())
+				t.Fatalf("the process lives on when the reaper comes %d times 20 µs after its start", delay)
+			}
+		}
 	})
 	t.Run("does not touch a process that got the number of one that has ended", func(t *testing.T) {
 		r, _ := start(t)
@@ -148,7 +167,7 @@ func TestTheReaper(t *testing.T) {
 			other.Wait()
 		}()
 		pid := strconv.Itoa(other.Process.Pid)
-		require.NoError(t, os.WriteFile(filepath.Join(r.run, pid), []byte("1\n"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(r.run, pid+"-1"), nil, 0o600))
 
 		require.NoError(t, r.stop())
 
@@ -186,10 +205,21 @@ func TestTheReaper(t *testing.T) {
 		require.NoError(t, r.start(cmd))
 		require.NoError(t, cmd.Wait())
 		require.NoError(t, r.forget(cmd.Process.Pid))
-		assert.NoFileExists(t, filepath.Join(r.run, strconv.Itoa(cmd.Process.Pid)))
+		assert.Empty(t, listed(t, r))
 		require.NoError(t, r.forget(cmd.Process.Pid), "twice")
 		require.NoError(t, r.stop())
 	})
+}
+
+// listed returns the names of the processes that are written down.
+func listed(t *testing.T, r *reaper) []string {
+	entries, err := os.ReadDir(r.run)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // naming returns the processes whose command line has the folder in it, as that of each process of a cluster does.
