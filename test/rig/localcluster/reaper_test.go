@@ -18,25 +18,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// childEnv makes the test binary start a cluster in the folder that it names and end in the way that endEnv names.
-const (
-	childEnv = "LOCALCLUSTER_TEST_DIR"
-	endEnv   = "LOCALCLUSTER_TEST_END"
-)
+// endEnv makes the test binary start a cluster, say in which folder, and end in the way that it names.
+const endEnv = "LOCALCLUSTER_TEST_END"
 
-// runChild is the test binary's main function when childEnv is set.
-func runChild(dir, end string) {
-	c, err := Start(context.Background(), Options{Dir: dir})
+// runChild is the test binary's main function when endEnv is set.
+func runChild(end string) {
+	c, err := Start(context.Background(), Options{})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	pod := exec.Command(shell, "-c", "sleep 1000 & wait", dir)
+	pod := exec.Command(shell, "-c", "sleep 1000 & wait", c.Dir)
 	if err := c.reaper.start(pod); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println("started")
+	fmt.Println(c.Dir)
 	switch end {
 	case "panics":
 		panic("as the test wants it")
@@ -54,10 +51,9 @@ func TestACluster(t *testing.T) {
 	}
 	for _, end := range ends {
 		t.Run("leaves nothing behind when the process that started it "+end, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "c")
 			child := exec.Command(os.Args[0])
-			temporary := t.TempDir()
-			child.Env = append(os.Environ(), childEnv+"="+dir, endEnv+"="+end, "TMPDIR="+temporary)
+			temporary := temporaryFolder(t)
+			child.Env = append(os.Environ(), endEnv+"="+end, "TMPDIR="+temporary)
 			stdin, err := child.StdinPipe()
 			require.NoError(t, err)
 			defer stdin.Close()
@@ -66,7 +62,8 @@ func TestACluster(t *testing.T) {
 			require.NoError(t, child.Start())
 			line, err := bufio.NewReader(stdout).ReadString('\n')
 			require.NoError(t, err)
-			require.Equal(t, "started\n", line)
+			dir := strings.TrimSpace(line)
+			require.Equal(t, temporary, filepath.Dir(dir))
 			if end == "is killed" {
 				if !assert.Eventually(t, func() bool { return len(naming(t, dir)) == 5 }, 10*time.Second, 10*time.Millisecond,
 					"etcd, kube-apiserver, the controllers, the pod's process and the reaper run") {
@@ -209,6 +206,14 @@ func TestTheReaper(t *testing.T) {
 		require.NoError(t, r.forget(cmd.Process.Pid), "twice")
 		require.NoError(t, r.stop())
 	})
+}
+
+// temporaryFolder makes a folder with a path that is short enough for a socket below it.
+func temporaryFolder(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "lc-")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
+	return dir
 }
 
 // listed returns the names of the processes that are written down.
