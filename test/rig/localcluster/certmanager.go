@@ -54,7 +54,8 @@ func (c *Cluster) issueCertificate(ctx context.Context) error {
 		{"issuers", "Issuer", `{"selfSigned": {}}`},
 		{"certificates", "Certificate", `{"secretName": "startup", "dnsNames": ["startup"], "issuerRef": {"name": "startup"}}`},
 	} {
-		body := fmt.Appendf(nil, `{"apiVersion": "cert-manager.io/v1", "kind": %q, "metadata": {"name": "startup"}, "spec": %s}`, object.kind, object.spec)
+		const format = `{"apiVersion": "cert-manager.io/v1", "kind": %q, "metadata": {"name": "startup"}, "spec": %s}`
+		body := fmt.Appendf(nil, format, object.kind, object.spec)
 		if err := rest.Post().AbsPath("/apis/cert-manager.io/v1/namespaces", name, object.resource).Body(body).Do(ctx).Error(); err != nil {
 			return fmt.Errorf("creating an object of kind %s: %w", object.kind, err)
 		}

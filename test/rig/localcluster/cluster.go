@@ -192,7 +192,8 @@ func (c *Cluster) startServers(o Options, servers string) error {
 			Path: etcd, DataDir: etcd + dataSuffix, Out: etcdLog, Err: etcdLog, StartTimeout: startTimeout, StopTimeout: stopTimeout,
 		},
 		APIServer: &envtest.APIServer{
-			Path: apiserver, CertDir: apiserver + dataSuffix, Out: apiserverLog, Err: apiserverLog, StartTimeout: startTimeout, StopTimeout: stopTimeout,
+			Path: apiserver, CertDir: apiserver + dataSuffix, Out: apiserverLog, Err: apiserverLog,
+			StartTimeout: startTimeout, StopTimeout: stopTimeout,
 		},
 	}
 	c.plane.APIServer.Configure().

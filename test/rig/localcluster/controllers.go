@@ -29,7 +29,8 @@ func (c *Cluster) startControllers(program string) error {
 	if err != nil {
 		return err
 	}
-	return c.startProgram(Program{Name: "controllers", Path: program, Args: []string{"--kubeconfig=" + c.programKubeconfig("controllers")}}, config)
+	const name = "controllers"
+	return c.startProgram(Program{Name: name, Path: program, Args: []string{"--kubeconfig=" + c.programKubeconfig(name)}}, config)
 }
 
 // populate creates the node and waits for what every cluster has and tests rely on.

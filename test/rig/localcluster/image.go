@@ -45,7 +45,8 @@ func (images Images) pull(dir string) error {
 func (images Images) program(dir, reference string) (string, error) {
 	name := imageName(reference)
 	if _, ok := images[name]; !ok {
-		return "", fmt.Errorf("no program stands for image %s: the images known are named by the last part of the repository, and %q is none of them", reference, name)
+		const known = "the images known are named by the last part of the repository"
+		return "", fmt.Errorf("no program stands for image %s: %s, and %q is none of them", reference, known, name)
 	}
 	return filepath.Join(dir, name), nil
 }

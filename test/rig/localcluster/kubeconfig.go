@@ -52,11 +52,11 @@ func (c *container) writeKubeconfig(ctx context.Context) (string, error) {
 	if wanted := cmp.Or(p.object.Spec.AutomountServiceAccountToken, account.AutomountServiceAccountToken); !ptr.Deref(wanted, true) {
 		return "", nil
 	}
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To(int64(tokenLife.Seconds()))}}
+	request := authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To(int64(tokenLife.Seconds()))}
 	if p.object.Spec.ServiceAccountName != "" {
-		request.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: p.object.Name, UID: p.object.UID}
+		request.BoundObjectRef = &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: p.object.Name, UID: p.object.UID}
 	}
-	token, err := accounts.CreateToken(ctx, name, request, metav1.CreateOptions{})
+	token, err := accounts.CreateToken(ctx, name, &authenticationv1.TokenRequest{Spec: request}, metav1.CreateOptions{})
 	if err != nil {
 		return "", fmt.Errorf("requesting a token of service account %s/%s: %w", p.object.Namespace, name, err)
 	}

@@ -174,7 +174,8 @@ func (n *network) endpoints(service *corev1.Service, port int32) ([]endpoint, er
 	if i < 0 {
 		return nil, errors.New("connection refused: the service has no such port")
 	}
-	found, err := n.slices.EndpointSlices(service.Namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name}))
+	ofService := labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name})
+	found, err := n.slices.EndpointSlices(service.Namespace).List(ofService)
 	if err != nil {
 		return nil, fmt.Errorf("listing its endpoint slices: %w", err)
 	}
@@ -229,7 +230,8 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer client.Close()
 	if dialErr != nil {
 		// The reason phrase is all that kube-apiserver hands on of an answer, and a webhook's caller has to learn the cause.
-		_, _ = fmt.Fprintf(client, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", http.StatusBadGateway, strings.ReplaceAll(dialErr.Error(), "\n", " "))
+		cause := strings.ReplaceAll(dialErr.Error(), "\n", " ")
+		_, _ = fmt.Fprintf(client, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", http.StatusBadGateway, cause)
 		return
 	}
 	if _, err := io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {

@@ -181,7 +181,8 @@ func (p *pod) writeStatus() error {
 	if err != nil {
 		return err
 	}
-	_, err = p.kubelet.client.CoreV1().Pods(p.object.Namespace).Patch(p.kubelet.ctx, p.object.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+	pods := p.kubelet.client.CoreV1().Pods(p.object.Namespace)
+	_, err = pods.Patch(p.kubelet.ctx, p.object.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return err
 	}
@@ -215,6 +216,8 @@ func (p *pod) status() corev1.PodStatus {
 		StartTime:             &p.started,
 		InitContainerStatuses: all[:inits],
 		ContainerStatuses:     all[inits:],
-		Conditions:            []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: p.started}, ready},
+		Conditions: []corev1.PodCondition{
+			{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: p.started}, ready,
+		},
 	}
 }
