@@ -127,6 +127,7 @@ func (k *Kubelet) see(object *corev1.Pod) {
 	case k.ctx.Err() != nil:
 	case object.Spec.NodeName == "":
 		k.running.Go(func() { k.bind(object) })
+	case object.Spec.NodeName != NodeName:
 	case p != nil && p.object.UID == object.UID:
 		p.see(object)
 	default:
