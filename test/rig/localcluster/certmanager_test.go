@@ -10,9 +10,15 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
+)
+
+var (
+	issuers      = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "issuers"}
+	certificates = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
 )
 
 func TestStartCertManager(t *testing.T) {
@@ -22,13 +28,12 @@ func TestStartCertManager(t *testing.T) {
 		client, err := dynamic.NewForConfig(cluster.Config)
 		require.NoError(t, err)
 		for _, resource := range []dynamic.ResourceInterface{client.Resource(issuers), client.Resource(certificates)} {
-			list, err := resource.List(t.Context(), metav1.ListOptions{})
-			require.NoError(t, err)
-			assert.Empty(t, list.Items)
+			require.EventuallyWithT(t, func(c *assert.CollectT) {
+				list, err := resource.List(t.Context(), metav1.ListOptions{})
+				require.NoError(c, err)
+				assert.Empty(c, list.Items)
+			}, patience, 20*time.Millisecond)
 		}
-		secrets, err := cluster.Client.CoreV1().Secrets(CertManagerNamespace).List(t.Context(), metav1.ListOptions{})
-		require.NoError(t, err)
-		assert.Empty(t, secrets.Items)
 	})
 
 	t.Run("the injector adds a CA to those that an entry trusts already", func(t *testing.T) {

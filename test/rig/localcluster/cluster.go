@@ -35,11 +35,6 @@ const versionEnv = "KUBERNETES_VERSION"
 
 // Options says how a cluster is started. The zero value will do.
 type Options struct {
-	// Log is told what is started and stopped. Nothing is logged without it.
-	Log *slog.Logger
-	// Dir is the folder for everything that the cluster writes. It must be missing or empty, and Stop removes it. Without it
-	// a new folder is made in the system's folder for temporary files.
-	Dir string
 	// AggregatorRouting is kube-apiserver's option --enable-aggregator-routing: it sends requests to webhooks to the
 	// endpoints of their Services, of which it chooses a ready one for each request, and not to ClusterIPs.
 	AggregatorRouting bool
@@ -51,30 +46,25 @@ type Cluster struct {
 	Config *rest.Config
 	// Client is a client of Config.
 	Client kubernetes.Interface
-	// Dir is the cluster's folder: logs, certificates, sockets, the files of the pods. Its path is absolute.
+	// Dir is the cluster's folder, in the system's folder for temporary files: logs, certificates, sockets, the files of the pods.
 	Dir string
 	// Kubeconfig is the path of a kubeconfig file that says what Config says.
 	Kubeconfig string
 
-	log     *slog.Logger
+	log     *slog.Logger // of what goes wrong where no caller can be told
 	plane   *envtest.ControlPlane
 	reaper  *reaper
 	network *network
 	version string
 
-	stopOnce sync.Once
-	stopErr  error
-	undo     []func() error // what Stop does, last first
+	mu   sync.Mutex
+	undo []func() error // what Stop does, last first
 }
 
 // Start starts a cluster, whose programs must have been built, and returns when all of it answers: the API server with its
 // built-in roles, the controllers, and the node called local. The API server tells the world that it is the version it was
 // built from, which has to be KUBERNETES_VERSION if that is in the environment. The context bounds the start only.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
-	log := o.Log
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	servers, err := controlplane.Find(controlplane.Servers)
 	if err != nil {
 		return nil, err
@@ -83,30 +73,34 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := makeDir(o.Dir)
+	dir, err := os.MkdirTemp("", "localcluster-")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("creating the cluster's folder: %w", err)
 	}
-	c := &Cluster{Dir: dir, Kubeconfig: filepath.Join(dir, "kubeconfig"), log: log}
-	begun := time.Now()
+	c := &Cluster{Dir: dir, Kubeconfig: filepath.Join(dir, "kubeconfig"), log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	if err := c.start(ctx, o, servers, controllers); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the local cluster: %w", err), c.Stop())
 	}
-	log.Info("local cluster started", "version", c.version, "server", c.Config.Host, "dir", dir, "elapsed", time.Since(begun))
 	return c, nil
 }
 
 // Stop ends the cluster's processes and removes its folder. It may be called more than once.
 func (c *Cluster) Stop() error {
-	c.stopOnce.Do(func() {
-		var errs []error
-		for _, undo := range slices.Backward(c.undo) {
-			errs = append(errs, undo())
-		}
-		c.stopErr = errors.Join(errs...)
-		c.log.Info("local cluster stopped", "dir", c.Dir)
-	})
-	return c.stopErr
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, undo := range slices.Backward(c.undo) {
+		errs = append(errs, undo())
+	}
+	c.undo = nil
+	return errors.Join(errs...)
+}
+
+// atStop has Stop call undo, before what it was told earlier.
+func (c *Cluster) atStop(undo func() error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.undo = append(c.undo, undo)
 }
 
 // Version is the version of the API server, such as v1.37.2.
@@ -127,25 +121,33 @@ func (c *Cluster) DialPod(ctx context.Context, podIP string, port int) (net.Conn
 // from the API server to the pod. The kubelet still reaches it, and so does port forwarding.
 func (c *Cluster) Isolate(podIP string, isolated bool) { c.network.isolate(podIP, isolated) }
 
+// Expose gives what listens at an address of this machine one in the pod network, behind a port. It returns the address, for an
+// EndpointSlice of a Service without a selector.
+func (c *Cluster) Expose(address string, port int) string {
+	ip := c.network.allocateIP()
+	c.network.attach(ip, map[int32]string{int32(port): address})
+	return ip
+}
+
 // start does everything that needs the folder. What has been started when it fails is ended by Stop.
 func (c *Cluster) start(ctx context.Context, o Options, servers, controllers string) error {
 	// The reaper comes first, and so is the last to stop: from here on, nothing can be left behind.
-	c.undo = append(c.undo, func() error { return os.RemoveAll(c.Dir) })
+	c.atStop(func() error { return os.RemoveAll(c.Dir) })
 	reaper, err := startReaper(c.Dir)
 	if err != nil {
 		return err
 	}
 	c.reaper = reaper
-	c.undo = append(c.undo, reaper.stop)
+	c.atStop(reaper.stop)
 
-	egress, err := c.startEgress()
+	egress, err := c.openEgress()
 	if err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx) // envtest knows no context
 	}
-	if err := c.startServers(o, servers, egress); err != nil {
+	if err := c.startServers(o, servers); err != nil {
 		return err
 	}
 	if c.Client, err = kubernetes.NewForConfig(c.Config); err != nil {
@@ -162,36 +164,40 @@ func (c *Cluster) start(ctx context.Context, o Options, servers, controllers str
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return c.populate(ctx)
+	if err := c.populate(ctx); err != nil {
+		return err
+	}
+	return c.serveEgress(ctx, egress)
 }
 
 // startServers starts etcd and kube-apiserver, whose programs are in the folder servers.
-func (c *Cluster) startServers(o Options, servers, egress string) error {
+func (c *Cluster) startServers(o Options, servers string) error {
 	// Without a logger, controller-runtime complains on stderr, with a stack, about its being missing.
-	ctrllog.SetLogger(logr.FromSlogHandler(c.log.Handler()))
+	ctrllog.SetLogger(logr.Discard())
 	policy := filepath.Join(c.Dir, "audit-policy.yaml")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return fmt.Errorf("writing the audit policy: %w", err)
 	}
-	etcd, err := c.server(servers, "etcd")
+	etcd, etcdLog, err := c.server(servers, "etcd")
 	if err != nil {
 		return err
 	}
-	apiserver, err := c.server(servers, "kube-apiserver")
+	apiserver, apiserverLog, err := c.server(servers, "kube-apiserver")
 	if err != nil {
 		return err
 	}
 	// Not envtest's Environment: that makes certificates for webhooks of its own, in a folder that outlives a killed process.
 	c.plane = &envtest.ControlPlane{
 		Etcd: &envtest.Etcd{
-			Path: etcd.path, DataDir: etcd.dir, Out: etcd.log, Err: etcd.log, StartTimeout: startTimeout, StopTimeout: stopTimeout,
+			Path: etcd, DataDir: etcd + dataSuffix, Out: etcdLog, Err: etcdLog, StartTimeout: startTimeout, StopTimeout: stopTimeout,
 		},
 		APIServer: &envtest.APIServer{
-			Path: apiserver.path, CertDir: apiserver.dir, Out: apiserver.log, Err: apiserver.log, StartTimeout: startTimeout, StopTimeout: stopTimeout,
+			Path: apiserver, CertDir: apiserver + dataSuffix, Out: apiserverLog, Err: apiserverLog,
+			StartTimeout: startTimeout, StopTimeout: stopTimeout,
 		},
 	}
 	c.plane.APIServer.Configure().
-		Set("egress-selector-config-file", egress).
+		Set("egress-selector-config-file", c.egressConfig()).
 		Set("enable-aggregator-routing", strconv.FormatBool(o.AggregatorRouting)).
 		Set("audit-policy-file", policy).
 		Set("audit-log-path", c.auditLog()).
@@ -200,7 +206,7 @@ func (c *Cluster) startServers(o Options, servers, egress string) error {
 		// Without TaintNodesByCondition a node is usable as soon as it is there: the controller that takes its taint
 		// away does not run. ServiceAccount, which envtest leaves out too, would add a volume that needs yet another one.
 		Set("disable-admission-plugins", "ServiceAccount,TaintNodesByCondition")
-	c.undo = append(c.undo, c.plane.Stop)
+	c.atStop(c.plane.Stop)
 	if err := c.plane.Start(); err != nil {
 		return fmt.Errorf("starting etcd and kube-apiserver: %w", err)
 	}
@@ -208,28 +214,20 @@ func (c *Cluster) startServers(o Options, servers, egress string) error {
 	return err
 }
 
-// server is what envtest is told about one of its two programs.
-type server struct {
-	path string // the program
-	dir  string // its folder
-	log  *os.File
-}
+// dataSuffix makes the path of a server's program that of the folder for its data.
+const dataSuffix = "-data"
 
-// server prepares a program of the folder servers, such that the reaper knows of it when envtest starts it.
-func (c *Cluster) server(servers, name string) (server, error) {
-	s := server{path: filepath.Join(c.Dir, name), dir: filepath.Join(c.Dir, name+"-data")}
-	if err := os.Mkdir(s.dir, 0o700); err != nil {
-		return server{}, fmt.Errorf("creating the folder of %s: %w", name, err)
+// server prepares a program of the folder servers, such that the reaper knows of it when envtest starts it, and returns its path.
+func (c *Cluster) server(servers, name string) (path string, log *os.File, err error) {
+	path = filepath.Join(c.Dir, name)
+	if err := os.Mkdir(path+dataSuffix, 0o700); err != nil {
+		return "", nil, fmt.Errorf("creating the folder of %s: %w", name, err)
 	}
-	if err := c.reaper.wrap(s.path, filepath.Join(servers, name)); err != nil {
-		return server{}, fmt.Errorf("preparing %s: %w", name, err)
+	if err := c.reaper.wrap(path, filepath.Join(servers, name)); err != nil {
+		return "", nil, fmt.Errorf("preparing %s: %w", name, err)
 	}
-	log, err := c.createLog(name)
-	if err != nil {
-		return server{}, err
-	}
-	s.log = log
-	return s, nil
+	log, err = c.createLog(name)
+	return path, log, err
 }
 
 // createLog creates the file that a program's output goes to. A file and not a pipe: a pipe would end with this process, and a
@@ -239,7 +237,7 @@ func (c *Cluster) createLog(name string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating the log of %s: %w", name, err)
 	}
-	c.undo = append(c.undo, log.Close)
+	c.atStop(log.Close)
 	return log, nil
 }
 
@@ -265,30 +263,4 @@ func (c *Cluster) userConfig(name string, groups ...string) (*rest.Config, error
 	config := rest.CopyConfig(user.Config())
 	config.QPS = -1
 	return config, nil
-}
-
-// makeDir returns the absolute path of an empty folder that only this user can read.
-func makeDir(dir string) (string, error) {
-	if dir == "" {
-		made, err := os.MkdirTemp("", "localcluster-")
-		if err != nil {
-			return "", fmt.Errorf("creating the cluster's folder: %w", err)
-		}
-		return made, nil
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", fmt.Errorf("creating the cluster's folder: %w", err)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("creating the cluster's folder %s: %w", dir, err)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return "", fmt.Errorf("reading the cluster's folder %s: %w", dir, err)
-	}
-	if len(entries) > 0 {
-		return "", fmt.Errorf("using %s as the cluster's folder: it is not empty", dir)
-	}
-	return dir, nil
 }

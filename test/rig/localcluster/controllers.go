@@ -4,16 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // NodeName is the name of the cluster's one node.
@@ -33,7 +29,8 @@ func (c *Cluster) startControllers(program string) error {
 	if err != nil {
 		return err
 	}
-	return c.startProgram(Program{Name: "controllers", Path: program, Args: []string{"--kubeconfig=" + c.programKubeconfig("controllers")}}, config)
+	const name = "controllers"
+	return c.startProgram(Program{Name: name, Path: program, Args: []string{"--kubeconfig=" + c.programKubeconfig(name)}}, config)
 }
 
 // populate creates the node and waits for what every cluster has and tests rely on.
@@ -49,16 +46,13 @@ func (c *Cluster) populate(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := await(ctx, "the default service account", func(ctx context.Context) (bool, error) {
+	return await(ctx, "the default service account", func(ctx context.Context) (bool, error) {
 		_, err := c.Client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return false, nil
 		}
 		return err == nil, err
-	}); err != nil {
-		return err
-	}
-	return c.startNetwork(ctx)
+	})
 }
 
 // createNode creates the node, as a ready one. Without it no pod is counted among the endpoints of a Service.
@@ -88,21 +82,4 @@ func await(ctx context.Context, what string, condition wait.ConditionWithContext
 		return fmt.Errorf("waiting for %s: %w", what, err)
 	}
 	return nil
-}
-
-// writeKubeconfig writes a kubeconfig file that says what config says.
-func writeKubeconfig(path string, config *rest.Config) error {
-	const name = "local"
-	file := clientcmdapi.NewConfig()
-	file.Clusters[name] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}
-	file.AuthInfos[name] = &clientcmdapi.AuthInfo{
-		ClientCertificateData: config.CertData, ClientKeyData: config.KeyData, Token: config.BearerToken,
-	}
-	file.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
-	file.CurrentContext = name
-	text, err := clientcmd.Write(*file)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, text, 0o600)
 }

@@ -14,33 +14,23 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// maxSocketPath is how long the path of a Unix socket may be on Linux: sockaddr_un has 108 bytes, one of which ends the path.
-const maxSocketPath = 107
+// egressConfig is the path of the file that tells kube-apiserver what it dials through.
+func (c *Cluster) egressConfig() string { return filepath.Join(c.Dir, "egress.yaml") }
 
-// startEgress opens the socket that kube-apiserver dials everything inside the cluster through, and returns the path of
-// the file that tells it so. Nothing can be reached before startNetwork.
-func (c *Cluster) startEgress() (string, error) {
+// openEgress opens the socket that kube-apiserver dials everything inside the cluster through, and writes the file that tells it
+// so. A connection waits until serveEgress.
+func (c *Cluster) openEgress() (net.Listener, error) {
 	socket := filepath.Join(c.Dir, "egress.sock")
-	if len(socket) > maxSocketPath {
-		return "", fmt.Errorf("the path of the cluster's folder, %s, is too long by %d bytes to hold a socket", c.Dir, len(socket)-maxSocketPath)
-	}
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
-		return "", fmt.Errorf("opening the socket for kube-apiserver's connections: %w", err)
+		return nil, fmt.Errorf("opening the socket for kube-apiserver's connections: %w", err)
 	}
-	c.network = newNetwork()
-	proxy := &http.Server{Handler: c.network, ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- proxy.Serve(listener) }()
-	c.undo = append(c.undo, func() error {
-		err := proxy.Close()
-		if served := <-served; !errors.Is(served, http.ErrServerClosed) {
-			err = errors.Join(err, served)
+	c.atStop(func() error {
+		if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
 		}
-		return err
+		return nil
 	})
-
-	path := filepath.Join(c.Dir, "egress.yaml")
 	config := fmt.Sprintf(`apiVersion: apiserver.k8s.io/v1beta1
 kind: EgressSelectorConfiguration
 egressSelections:
@@ -51,14 +41,15 @@ egressSelections:
 - name: etcd
   connection: {proxyProtocol: Direct}
 `, socket)
-	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
-		return "", fmt.Errorf("writing kube-apiserver's egress configuration: %w", err)
+	if err := os.WriteFile(c.egressConfig(), []byte(config), 0o600); err != nil {
+		return nil, fmt.Errorf("writing kube-apiserver's egress configuration: %w", err)
 	}
-	return path, nil
+	return listener, nil
 }
 
-// startNetwork begins to follow Services and their endpoints, with kube-proxy's own rights, and returns when all are known.
-func (c *Cluster) startNetwork(ctx context.Context) error {
+// serveEgress begins to follow Services and their endpoints, with kube-proxy's own rights, and to lead connections there. It
+// returns when all are known.
+func (c *Cluster) serveEgress(ctx context.Context, listener net.Listener) error {
 	config, err := c.userConfig(proxyUser)
 	if err != nil {
 		return err
@@ -68,13 +59,20 @@ func (c *Cluster) startNetwork(ctx context.Context) error {
 		return fmt.Errorf("creating the network's client: %w", err)
 	}
 	factory := informers.NewSharedInformerFactory(client, 0)
-	c.network.follow(factory.Core().V1().Services().Lister(), factory.Discovery().V1().EndpointSlices().Lister())
+	c.network = newNetwork(factory.Core().V1().Services().Lister(), factory.Discovery().V1().EndpointSlices().Lister())
 	stop := make(chan struct{})
 	factory.Start(stop)
-	c.undo = append(c.undo, func() error {
+	proxy := &http.Server{Handler: c.network, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- proxy.Serve(listener) }()
+	c.atStop(func() error {
+		err := proxy.Close()
+		if served := <-served; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
 		close(stop)
 		factory.Shutdown()
-		return nil
+		return err
 	})
 	for kind, synced := range factory.WaitForCacheSync(ctx.Done()) {
 		if !synced {

@@ -41,15 +41,12 @@ func (images Images) pull(dir string) error {
 	return nil
 }
 
-// program returns the path of the program that a container with this image and command runs. An image holds one program and
-// nothing else, no shell either, so a command has to name that one.
-func (images Images) program(dir, reference string, command []string) (string, error) {
+// program returns the path of the program that stands for an image, below the folder that pull has filled.
+func (images Images) program(dir, reference string) (string, error) {
 	name := imageName(reference)
 	if _, ok := images[name]; !ok {
-		return "", blockedError{reason: "ImagePullBackOff", message: fmt.Sprintf("no program stands for image %s: the images known are named by the last part of the repository, and %q is none of them", reference, name)}
-	}
-	if len(command) > 0 && path.Base(command[0]) != name {
-		return "", blockedError{reason: "RunContainerError", message: fmt.Sprintf("image %s holds no %s: its one program is %s", reference, command[0], name)}
+		const known = "the images known are named by the last part of the repository"
+		return "", fmt.Errorf("no program stands for image %s: %s, and %q is none of them", reference, known, name)
 	}
 	return filepath.Join(dir, name), nil
 }

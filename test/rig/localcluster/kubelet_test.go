@@ -26,8 +26,7 @@ import (
 )
 
 const (
-	testVolumeDelay    = 2 * time.Second
-	testRestartBackoff = 200 * time.Millisecond
+	testVolumeDelay = time.Second
 	// patience bounds every wait of these tests; none comes near it unless something is wrong.
 	patience = time.Minute
 )
@@ -38,7 +37,7 @@ var thePods = sync.OnceValues(func() (*Kubelet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cluster.RunPods(context.Background(), PodOptions{Images: images, VolumeDelay: testVolumeDelay, RestartBackoff: testRestartBackoff})
+	return cluster.RunPods(context.Background(), PodOptions{Images: images, VolumeDelay: testVolumeDelay})
 })
 
 // pods returns the kubelet of the shared cluster, which is started by the first test that wants it.
@@ -130,16 +129,17 @@ func awaitGone(t *testing.T, pod *corev1.Pod) {
 }
 
 func isReady(pod *corev1.Pod) bool {
-	return conditionOf(pod, corev1.PodReady) == corev1.ConditionTrue
+	return readiness(pod).Status == corev1.ConditionTrue
 }
 
-func conditionOf(pod *corev1.Pod, kind corev1.PodConditionType) corev1.ConditionStatus {
+// readiness returns the pod's condition Ready.
+func readiness(pod *corev1.Pod) corev1.PodCondition {
 	for _, c := range pod.Status.Conditions {
-		if c.Type == kind {
-			return c.Status
+		if c.Type == corev1.PodReady {
+			return c
 		}
 	}
-	return corev1.ConditionUnknown
+	return corev1.PodCondition{}
 }
 
 // logs returns what a container has written.

@@ -9,8 +9,8 @@ import (
 var cluster *Cluster
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childEnv); dir != "" {
-		runChild(dir, os.Getenv(endEnv))
+	if end := os.Getenv(endEnv); end != "" {
+		runChild(end)
 		return
 	}
 	Main(m, &cluster)

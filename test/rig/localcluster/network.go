@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,7 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	discoverylisters "k8s.io/client-go/listers/discovery/v1"
-	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
 )
 
 // beforeFirstPodIP is one below the first address that a pod gets. The addresses exist in the API alone, nothing listens on them: a
@@ -27,36 +28,24 @@ import (
 var beforeFirstPodIP = netip.MustParseAddr("10.128.0.0")
 
 // network plays the pod network and kube-proxy: it leads a connection to a Service or a pod to the loopback address where the
-// pod's process listens. It is also the HTTP CONNECT proxy that kube-apiserver dials webhooks through.
+// pod's process listens. It is also the HTTP CONNECT proxy that kube-apiserver dials webhooks and the kubelet through.
 type network struct {
-	turn atomic.Uint64 // which endpoint is next
-
-	mu       sync.Mutex
 	services corelisters.ServiceLister
 	slices   discoverylisters.EndpointSliceLister
+	turn     atomic.Uint64 // which endpoint is next
+
+	mu       sync.Mutex
 	last     netip.Addr
-	pods     map[string]map[int32]string
+	hosts    map[string]map[int32]string // by the address of a pod, or the node's name: where each of its ports is served
 	isolated map[string]bool
-	kubelet  *memoryListener
 }
 
-// newNetwork makes a network without Services and pods.
-func newNetwork() *network {
-	none := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
+// newNetwork makes a network without pods.
+func newNetwork(services corelisters.ServiceLister, slices discoverylisters.EndpointSliceLister) *network {
 	return &network{
-		services: corelisters.NewServiceLister(none),
-		slices:   discoverylisters.NewEndpointSliceLister(none),
-		last:     beforeFirstPodIP,
-		pods:     map[string]map[int32]string{},
-		isolated: map[string]bool{},
+		services: services, slices: slices,
+		last: beforeFirstPodIP, hosts: map[string]map[int32]string{}, isolated: map[string]bool{},
 	}
-}
-
-// follow says where the network finds Services and their endpoints from now on.
-func (n *network) follow(services corelisters.ServiceLister, slices discoverylisters.EndpointSliceLister) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.services, n.slices = services, slices
 }
 
 // allocateIP returns an address for a pod that no other pod has had.
@@ -67,19 +56,19 @@ func (n *network) allocateIP() string {
 	return n.last.String()
 }
 
-// attach makes the pod reachable: ports says for each of its ports at which address of this machine its process listens. It
-// replaces what was said before.
-func (n *network) attach(podIP string, ports map[int32]string) {
+// attach makes a pod or the node reachable: ports says for each port at which address of this machine it is served. It replaces
+// what was said before.
+func (n *network) attach(host string, ports map[int32]string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.pods[podIP] = maps.Clone(ports)
+	n.hosts[host] = maps.Clone(ports)
 }
 
-// detach makes the pod unreachable.
-func (n *network) detach(podIP string) {
+// detach makes a pod or the node unreachable.
+func (n *network) detach(host string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.pods, podIP)
+	delete(n.hosts, host)
 }
 
 // isolate says whether connections to the pod are refused from now on.
@@ -87,13 +76,6 @@ func (n *network) isolate(podIP string, isolated bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.isolated[podIP] = isolated
-}
-
-// setKubelet says where the node's kubelet is found, nil when there is none.
-func (n *network) setKubelet(l *memoryListener) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.kubelet = l
 }
 
 // dialPod connects to a port of a pod, unless it is isolated.
@@ -110,7 +92,7 @@ func (n *network) dialPod(ctx context.Context, podIP string, port int32) (net.Co
 // connect connects to a port of a pod, whatever keeps others out.
 func (n *network) connect(ctx context.Context, podIP string, port int32) (net.Conn, error) {
 	n.mu.Lock()
-	address, ok := n.pods[podIP][port]
+	address, ok := n.hosts[podIP][port]
 	n.mu.Unlock()
 	if !ok {
 		return nil, fmt.Errorf("dialing pod %s: connection refused: nothing listens on port %d", podIP, port)
@@ -150,38 +132,24 @@ func (n *network) dialService(ctx context.Context, host string, port int32) (net
 // Options.AggregatorRouting), or the kubelet by the node's name.
 func (n *network) dial(ctx context.Context, host string, port int32) (net.Conn, error) {
 	n.mu.Lock()
-	_, isPod := n.pods[host]
-	kubelet := n.kubelet
+	_, attached := n.hosts[host]
 	n.mu.Unlock()
-	switch {
-	case isPod:
+	if attached {
 		return n.dialPod(ctx, host, port)
-	case host != NodeName:
-		return n.dialService(ctx, host, port)
-	case kubelet == nil:
-		return nil, fmt.Errorf("dialing node %s: connection refused: no kubelet runs", host)
 	}
-	return kubelet.dial(ctx)
-}
-
-// listers says where Services and their endpoints are found at the moment.
-func (n *network) listers() (corelisters.ServiceLister, discoverylisters.EndpointSliceLister) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.services, n.slices
+	return n.dialService(ctx, host, port)
 }
 
 // service finds the Service that host names.
 func (n *network) service(host string) (*corev1.Service, error) {
-	lister, _ := n.listers()
 	if parts := strings.SplitN(host, ".", 4); len(parts) >= 3 && parts[2] == "svc" {
-		service, err := lister.Services(parts[1]).Get(parts[0])
+		service, err := n.services.Services(parts[1]).Get(parts[0])
 		if err != nil {
 			return nil, fmt.Errorf("resolving %s: %w", host, err)
 		}
 		return service, nil
 	}
-	services, err := lister.List(labels.Everything())
+	services, err := n.services.List(labels.Everything())
 	if err != nil {
 		return nil, fmt.Errorf("listing services: %w", err)
 	}
@@ -202,31 +170,28 @@ type endpoint struct {
 // endpoints returns where the port of a Service is served: by its ready endpoints or, as kube-proxy has it, when there is none,
 // by those that are ending but still serve.
 func (n *network) endpoints(service *corev1.Service, port int32) ([]endpoint, error) {
-	name, ok := portName(service, port)
-	if !ok {
+	i := slices.IndexFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == port })
+	if i < 0 {
 		return nil, errors.New("connection refused: the service has no such port")
 	}
-	_, lister := n.listers()
-	slices, err := lister.EndpointSlices(service.Namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name}))
+	ofService := labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name})
+	found, err := n.slices.EndpointSlices(service.Namespace).List(ofService)
 	if err != nil {
 		return nil, fmt.Errorf("listing its endpoint slices: %w", err)
 	}
 	var ready, ending []endpoint
-	for _, slice := range slices {
+	for _, slice := range found {
 		for _, p := range slice.Ports {
-			if p.Port == nil || deref(p.Name, "") != name {
+			if p.Port == nil || ptr.Deref(p.Name, "") != service.Spec.Ports[i].Name {
 				continue
 			}
 			for _, e := range slice.Endpoints {
-				if len(e.Addresses) == 0 {
-					continue
-				}
-				found := endpoint{ip: e.Addresses[0], port: *p.Port}
+				at := endpoint{ip: e.Addresses[0], port: *p.Port}
 				switch {
-				case deref(e.Conditions.Ready, true):
-					ready = append(ready, found)
-				case deref(e.Conditions.Serving, false) && deref(e.Conditions.Terminating, false):
-					ending = append(ending, found)
+				case ptr.Deref(e.Conditions.Ready, true):
+					ready = append(ready, at)
+				case ptr.Deref(e.Conditions.Serving, false) && ptr.Deref(e.Conditions.Terminating, false):
+					ending = append(ending, at)
 				}
 			}
 		}
@@ -235,24 +200,6 @@ func (n *network) endpoints(service *corev1.Service, port int32) ([]endpoint, er
 		return ready, nil
 	}
 	return ending, nil
-}
-
-// portName returns the name that ties a Service's port to the port of its EndpointSlices.
-func portName(service *corev1.Service, port int32) (string, bool) {
-	for _, p := range service.Spec.Ports {
-		if p.Port == port {
-			return p.Name, true
-		}
-	}
-	return "", false
-}
-
-// deref returns what p points to, or the value that the API gives to a missing field.
-func deref[T any](p *T, missing T) T {
-	if p == nil {
-		return missing
-	}
-	return *p
 }
 
 // ServeHTTP serves kube-apiserver's CONNECT requests for the address of a Service or a pod, or for the kubelet.
@@ -283,7 +230,8 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer client.Close()
 	if dialErr != nil {
 		// The reason phrase is all that kube-apiserver hands on of an answer, and a webhook's caller has to learn the cause.
-		_, _ = fmt.Fprintf(client, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", http.StatusBadGateway, strings.ReplaceAll(dialErr.Error(), "\n", " "))
+		cause := strings.ReplaceAll(dialErr.Error(), "\n", " ")
+		_, _ = fmt.Fprintf(client, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", http.StatusBadGateway, cause)
 		return
 	}
 	if _, err := io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
@@ -296,7 +244,7 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 //
 // Whoever sees the end passes it on, and nobody is waited for before that: until the client learns that the server has
 // closed the connection, it may send a request into it, and here it must not have more time for that than on a network.
-func join(client net.Conn, fromClient io.Reader, upstream net.Conn) {
+func join(client io.WriteCloser, fromClient io.Reader, upstream net.Conn) {
 	var other sync.WaitGroup
 	other.Go(func() {
 		_, _ = io.Copy(upstream, fromClient)

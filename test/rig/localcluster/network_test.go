@@ -233,20 +233,19 @@ func TestEndpoints(t *testing.T) {
 		"are none when none is ready":                          {[]discoveryv1.Endpoint{one("a", unready)}, nil},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			n := newNetwork()
 			slices := holding(t, &discoveryv1.EndpointSlice{
 				ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "hook-1", Labels: map[string]string{discoveryv1.LabelServiceName: "hook"}},
 				Ports:      []discoveryv1.EndpointPort{{Name: &name, Port: &port}},
 				Endpoints:  test.endpoints,
 			})
-			n.follow(nil, discoverylisters.NewEndpointSliceLister(slices))
+			n := newNetwork(nil, discoverylisters.NewEndpointSliceLister(slices))
 			got, err := n.endpoints(service, 443)
 			require.NoError(t, err)
 			assert.Equal(t, test.want, got)
 		})
 	}
 	t.Run("of a port that the Service does not have are an error", func(t *testing.T) {
-		_, err := newNetwork().endpoints(service, 80)
+		_, err := newNetwork(nil, nil).endpoints(service, 80)
 		assert.EqualError(t, err, "connection refused: the service has no such port")
 	})
 }
@@ -254,8 +253,7 @@ func TestEndpoints(t *testing.T) {
 func TestDialService(t *testing.T) {
 	t.Run("takes the endpoints in turns", func(t *testing.T) {
 		port, name := int32(8443), ""
-		n := newNetwork()
-		n.follow(corelisters.NewServiceLister(holding(t, &corev1.Service{
+		n := newNetwork(corelisters.NewServiceLister(holding(t, &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "hook"},
 			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}},
 		})), discoverylisters.NewEndpointSliceLister(holding(t, &discoveryv1.EndpointSlice{

@@ -1,47 +1,48 @@
 package localcluster
 
 import (
-	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
+	"reflect"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 )
 
 // pod is one pod from its binding to its end.
 type pod struct {
-	kubelet *Kubelet
-	object  *corev1.Pod // as it was first seen: what is read of it never changes
-	dir     string
-	ip      string
-	started metav1.Time
+	kubelet    *Kubelet
+	object     *corev1.Pod // as it was first seen: what is read of it never changes
+	dir        string
+	ip         string
+	started    metav1.Time
+	containers []*container // the init containers, and then the one container
 
-	inits []*container // one after the other
-	mains []*container // then these together
-
-	deleted  chan struct{} // closed when the API asks for the pod's end
-	removed  chan struct{} // closed when the API knows the pod no more
-	ended    chan struct{} // closed when the last container has ended for good
-	statuses chan struct{} // holds a token when the status has to be written
+	// All end with the kubelet, too.
+	life   context.Context // until the pod's end is asked for: nothing is started after that
+	known  context.Context // until the API does not know the pod any more
+	active context.Context // until the last container has ended for good
+	end    context.CancelFunc
+	forget context.CancelFunc
+	rest   context.CancelFunc
 
 	background sync.WaitGroup // what ends with the containers
+	statuses   chan struct{}  // holds a token when the status has to be written
 
-	mu         sync.Mutex // guards what follows, and the status of the containers
-	grace      time.Duration
-	refused    string
-	ports      map[*container]map[int32]string
-	conditions []corev1.PodCondition // as they were last worked out
-	written    corev1.PodStatus      // what the API server has of it
+	mu      sync.Mutex // guards what follows, and the status of the containers
+	grace   time.Duration
+	phase   corev1.PodPhase
+	ready   corev1.PodCondition
+	trouble string           // why the pod is not ready, as far as that is known
+	written corev1.PodStatus // what the API server has of the status
 }
 
 func newPod(k *Kubelet, object *corev1.Pod) *pod {
@@ -51,19 +52,18 @@ func newPod(k *Kubelet, object *corev1.Pod) *pod {
 		dir:      filepath.Join(k.cluster.Dir, "pods", fmt.Sprintf("%s_%s_%s", object.Namespace, object.Name, object.UID)),
 		ip:       k.cluster.network.allocateIP(),
 		started:  metav1.Now(),
-		deleted:  make(chan struct{}),
-		removed:  make(chan struct{}),
-		ended:    make(chan struct{}),
 		statuses: make(chan struct{}, 1),
-		ports:    map[*container]map[int32]string{},
+		phase:    corev1.PodPending,
 	}
+	p.known, p.forget = context.WithCancel(k.ctx)
+	p.life, p.end = context.WithCancel(p.known)
+	p.active, p.rest = context.WithCancel(k.ctx)
 	for _, spec := range object.Spec.InitContainers {
-		p.inits = append(p.inits, newContainer(p, spec, true))
+		p.containers = append(p.containers, newContainer(p, spec, true))
 	}
 	for _, spec := range object.Spec.Containers {
-		p.mains = append(p.mains, newContainer(p, spec, false))
+		p.containers = append(p.containers, newContainer(p, spec, false))
 	}
-	p.see(object)
 	return p
 }
 
@@ -74,152 +74,150 @@ func (p *pod) see(object *corev1.Pod) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.grace = time.Duration(deref(object.DeletionGracePeriodSeconds, 0)) * time.Second
-	closeOnce(p.deleted)
-}
-
-// remove takes note that the pod is not in the API any more, so that nobody waits for an end with grace.
-func (p *pod) remove() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	closeOnce(p.deleted)
-	closeOnce(p.removed)
-}
-
-// closeOnce closes a channel that is not closed yet. The caller holds the lock of all that close it.
-func closeOnce(c chan struct{}) {
-	select {
-	case <-c:
-	default:
-		close(c)
-	}
+	p.grace = time.Duration(ptr.Deref(object.DeletionGracePeriodSeconds, 0)) * time.Second
+	p.end()
 }
 
 // run is the pod's life.
 func (p *pod) run() {
+	defer p.forget()
 	defer p.kubelet.cluster.network.detach(p.ip)
-	// life ends when the pod's end is asked for: nothing is started after that.
-	life, cancel := context.WithCancel(p.kubelet.ctx)
-	defer cancel()
 	p.background.Go(p.writeStatuses)
-	p.background.Go(func() {
-		select {
-		case <-p.deleted:
-			cancel()
-		case <-p.ended:
-		}
-	})
-	if err := p.runContainers(life); err != nil && life.Err() == nil {
-		p.refuse(err)
+	phase, err := p.runContainers()
+	if p.life.Err() == nil {
+		p.mu.Lock()
+		p.phase = phase
+		p.mu.Unlock()
+		p.inTrouble(err)
 	}
-	close(p.ended)
+	p.rest()
 	p.background.Wait()
 	if p.kubelet.ctx.Err() == nil {
 		p.finish()
 	}
 }
 
-// runContainers returns when the containers have ended for good.
-func (p *pod) runContainers(life context.Context) error {
-	if what := unsupported(&p.object.Spec); what != "" {
-		return fmt.Errorf("not supported here: %s", what)
+// runContainers returns when the containers have ended for good, and says how.
+func (p *pod) runContainers() (corev1.PodPhase, error) {
+	if err := checkSupport(&p.object.Spec); err != nil {
+		return corev1.PodFailed, err
 	}
 	p.statusChanged()
-	if err := p.mountVolumes(life); err != nil {
-		return err
+	if err := p.mountVolumes(); err != nil {
+		return corev1.PodFailed, err
 	}
-	for _, c := range p.inits {
-		if done := c.run(life); !done {
-			return nil
+	for _, c := range p.containers {
+		if !c.run() {
+			return corev1.PodFailed, nil
 		}
 	}
-	var mains sync.WaitGroup
-	for _, c := range p.mains {
-		mains.Go(func() { c.run(life) })
-	}
-	mains.Wait()
-	return nil
+	return corev1.PodSucceeded, nil
 }
 
-// refuse ends a pod that cannot be run.
-func (p *pod) refuse(err error) {
+// inTrouble takes note of why the pod is not ready. Nil changes nothing.
+func (p *pod) inTrouble(err error) {
+	if err == nil {
+		return
+	}
 	p.mu.Lock()
-	p.refused = err.Error()
+	p.trouble = err.Error()
 	p.mu.Unlock()
-	p.event(corev1.EventTypeWarning, "Failed", "Error: %v", err)
+	p.statusChanged()
 }
 
 // finish writes the last status, waits until the pod is to go, and takes it out of the API. The logs stay.
 func (p *pod) finish() {
 	if err := p.writeStatus(); err != nil {
-		p.logError("writing the last status of a pod", err)
+		p.kubelet.logError("writing the last status", p.object, err)
 	}
 	if err := os.RemoveAll(p.volumeDir("")); err != nil {
-		p.logError("removing the volumes of a pod", err)
+		p.kubelet.logError("removing the volumes", p.object, err)
 	}
-	select {
-	case <-p.kubelet.ctx.Done():
-		return
-	case <-p.deleted:
-	}
+	<-p.life.Done()
 	err := p.kubelet.client.CoreV1().Pods(p.object.Namespace).Delete(p.kubelet.ctx, p.object.Name, metav1.DeleteOptions{
 		GracePeriodSeconds: ptr.To[int64](0),
 		Preconditions:      metav1.NewUIDPreconditions(string(p.object.UID)),
 	})
 	// A conflict says that another pod has the name now.
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		p.logError("deleting a pod", err)
+		p.kubelet.logError("deleting the pod", p.object, err)
 	}
 }
 
-// logError logs what has gone wrong; at the kubelet's end, everything does.
-func (p *pod) logError(doing string, err error) {
-	if p.kubelet.ctx.Err() == nil {
-		p.kubelet.log.Error("running a pod", "doing", doing, "pod", p.object.Namespace+"/"+p.object.Name, "error", err)
+// statusChanged has the status written soon.
+func (p *pod) statusChanged() {
+	select {
+	case p.statuses <- struct{}{}:
+	default: // There is a token already: whoever takes it will see this change.
 	}
 }
 
-// event tells of what has happened to the pod, as the kubelet does.
-func (p *pod) event(kind, reason, format string, args ...any) {
-	// Nobody takes it any more when the kubelet has ended.
-	if p.kubelet.ctx.Err() == nil {
-		p.kubelet.events.Eventf(p.object, kind, reason, format, args...)
+// writeStatuses writes the status whenever it has changed, until the containers have ended for good.
+func (p *pod) writeStatuses() {
+	for {
+		select {
+		case <-p.active.Done():
+			return
+		case <-p.statuses:
+		}
+		if err := p.writeStatus(); err != nil {
+			p.kubelet.logError("writing the status", p.object, err)
+			sleep(p.active, retryInterval)
+			p.statusChanged()
+		}
 	}
 }
 
-// attach makes the ports of one container reachable, or none of them any more.
-func (p *pod) attach(c *container, ports map[int32]string) {
+// writeStatus writes the status to the API server, which may have it already. A pod that has gone needs none.
+func (p *pod) writeStatus() error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ports[c] = ports
-	all := map[int32]string{}
-	for _, ports := range p.ports {
-		maps.Copy(all, ports)
+	status, written := p.status(), p.written
+	p.mu.Unlock()
+	if reflect.DeepEqual(status, written) {
+		return nil
 	}
-	p.kubelet.cluster.network.attach(p.ip, all)
+	// The uid keeps it from a later pod of the same name.
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.object.UID}, "status": status})
+	if err != nil {
+		return err
+	}
+	pods := p.kubelet.client.CoreV1().Pods(p.object.Namespace)
+	_, err = pods.Patch(p.kubelet.ctx, p.object.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return err
+	}
+	p.mu.Lock()
+	p.written = status
+	p.mu.Unlock()
+	return nil
 }
 
-// logs returns what a container has written.
-func (p *pod) logs(name string) ([]byte, error) {
-	for _, c := range slices.Concat(p.inits, p.mains) {
-		if c.spec.Name == name {
-			return c.logs()
-		}
+// status works out the pod's status. The caller holds the lock.
+func (p *pod) status() corev1.PodStatus {
+	var all []corev1.ContainerStatus
+	for _, c := range p.containers {
+		all = append(all, *c.status.DeepCopy())
 	}
-	return nil, fmt.Errorf("reading the log of pod %s/%s: it has no container %s", p.object.Namespace, p.object.Name, name)
-}
-
-// logs returns what all processes of the container have written, in order.
-func (c *container) logs() ([]byte, error) {
-	var all bytes.Buffer
-	for attempt := 0; ; attempt++ {
-		content, err := os.ReadFile(c.logFile(attempt))
-		if errors.Is(err, os.ErrNotExist) {
-			return all.Bytes(), nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the log of container %s: %w", c.spec.Name, err)
-		}
-		all.Write(content)
+	inits := len(p.object.Spec.InitContainers)
+	ready := corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: p.ready.LastTransitionTime}
+	if all[inits].Ready {
+		p.trouble = ""
+	} else {
+		ready.Status, ready.Reason, ready.Message = corev1.ConditionFalse, "ContainersNotReady", p.trouble
+	}
+	if ready.Status != p.ready.Status {
+		ready.LastTransitionTime = metav1.Now()
+	}
+	p.ready = ready
+	return corev1.PodStatus{
+		Phase:                 p.phase,
+		PodIP:                 p.ip,
+		PodIPs:                []corev1.PodIP{{IP: p.ip}},
+		StartTime:             &p.started,
+		InitContainerStatuses: all[:inits],
+		ContainerStatuses:     all[inits:],
+		Conditions: []corev1.PodCondition{
+			{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: p.started}, ready,
+		},
 	}
 }

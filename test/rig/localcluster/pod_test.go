@@ -142,53 +142,51 @@ func TestContainersRestart(t *testing.T) {
 	pods(t)
 	namespace := newNamespace(t)
 
-	t.Run("an init container that fails is started again after growing waits, and its restarts are counted", func(t *testing.T) {
-		init := tool("init", "count", "/data/runs", "4")
+	t.Run("an init container that fails is started again, at once and then after a wait, and its restarts are counted", func(t *testing.T) {
+		init := tool("init", "count", "/data/runs", "3")
 		init.VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
 		begun := time.Now()
-		pod := awaitPod(t, runPod(t, namespace, corev1.PodSpec{
+		pod := runPod(t, namespace, corev1.PodSpec{
 			InitContainers: []corev1.Container{init},
 			Containers:     []corev1.Container{tool("main", "serve")},
 			Volumes:        []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
-		}), isReady)
-		// The first restart is at once.
-		assert.GreaterOrEqual(t, time.Since(begun), testRestartBackoff+2*testRestartBackoff)
-		status := pod.Status.InitContainerStatuses[0]
-		assert.Equal(t, int32(3), status.RestartCount)
-		assert.Equal(t, int32(1), status.LastTerminationState.Terminated.ExitCode)
-		assert.Equal(t, "run 1 fails\nrun 2 fails\nrun 3 fails\n", logs(t, pod, "init"))
-	})
-
-	t.Run("a container whose liveness probe fails is restarted", func(t *testing.T) {
-		c := tool("main", "serve")
-		c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: webhookPort}}, PeriodSeconds: 1, FailureThreshold: 1}
-		c.Ports = []corev1.ContainerPort{{Name: "webhook", ContainerPort: 8443}}
-		awaitPod(t, runPod(t, namespace, corev1.PodSpec{Containers: []corev1.Container{c}}), func(p *corev1.Pod) bool {
-			return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].RestartCount > 0
 		})
+		awaitPod(t, pod, func(p *corev1.Pod) bool {
+			s := p.Status.InitContainerStatuses
+			return len(s) > 0 && s[0].RestartCount == 1 && s[0].State.Waiting != nil && s[0].State.Waiting.Reason == "CrashLoopBackOff"
+		})
+		assert.Less(t, time.Since(begun), firstBackoff)
+		pod = awaitPod(t, pod, isReady)
+		assert.GreaterOrEqual(t, time.Since(begun), firstBackoff)
+		assert.Equal(t, int32(2), pod.Status.InitContainerStatuses[0].RestartCount)
+		assert.Equal(t, "run 1 fails\nrun 2 fails\n", logs(t, pod, "init"))
 	})
 
-	for policy, phase := range map[corev1.RestartPolicy]corev1.PodPhase{corev1.RestartPolicyNever: corev1.PodFailed, corev1.RestartPolicyOnFailure: corev1.PodSucceeded} {
-		t.Run(fmt.Sprintf("with restart policy %s a pod that fails once ends as %s", policy, phase), func(t *testing.T) {
-			c := tool("main", "count", "/data/runs", "2")
+	for what, probes := range map[string]func(*corev1.Container, *corev1.Probe){
+		"startup":  func(c *corev1.Container, p *corev1.Probe) { c.StartupProbe = p },
+		"liveness": func(c *corev1.Container, p *corev1.Probe) { c.LivenessProbe = p },
+	} {
+		t.Run(fmt.Sprintf("a container whose %s probe fails is restarted", what), func(t *testing.T) {
+			c := tool("main", "serve")
+			probes(&c, &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: webhookPort}}, PeriodSeconds: 1, FailureThreshold: 1})
+			c.Ports = []corev1.ContainerPort{{Name: "webhook", ContainerPort: 8443}}
+			awaitPod(t, runPod(t, namespace, corev1.PodSpec{Containers: []corev1.Container{c}}), func(p *corev1.Pod) bool {
+				return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].RestartCount > 0
+			})
+		})
+	}
+
+	for runs, phase := range map[string]corev1.PodPhase{"1": corev1.PodSucceeded, "2": corev1.PodFailed} {
+		t.Run(fmt.Sprintf("a pod that is not to be restarted and works in run %s ends as %s", runs, phase), func(t *testing.T) {
+			c := tool("main", "count", "/data/runs", runs)
 			c.VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
 			awaitPod(t, runPod(t, namespace, corev1.PodSpec{
-				RestartPolicy: policy,
+				RestartPolicy: corev1.RestartPolicyNever,
 				Containers:    []corev1.Container{c},
 				Volumes:       []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
 			}), func(p *corev1.Pod) bool { return p.Status.Phase == phase })
 		})
 	}
-}
-
-func TestBackoffGrowsLikeTheKubelets(t *testing.T) {
-	b := backoff{first: 10 * time.Second}
-	var waits []time.Duration
-	for range 8 {
-		waits = append(waits, b.next(time.Second)/time.Second)
-	}
-	assert.Equal(t, []time.Duration{0, 10, 20, 40, 80, 160, 300, 300}, waits)
-	assert.Zero(t, b.next(11*time.Minute), "after a long run it begins anew")
 }
 
 func TestPodsEnd(t *testing.T) {

@@ -48,7 +48,7 @@ func (c *Cluster) startProgram(p Program, config *rest.Config) error {
 	if err := c.reaper.start(cmd); err != nil {
 		return fmt.Errorf("starting %s: %w", p.Name, err)
 	}
-	c.undo = append(c.undo, func() error {
+	c.atStop(func() error {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			return fmt.Errorf("stopping %s: %w", p.Name, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,12 +14,16 @@ import (
 
 // register is the start of every process of a cluster: the shell writes down its own process id, with the time it was started
 // at, and becomes the program. A process that cannot be written down, since the cluster has gone, is not started. Done by the
-// child itself because nobody else can do it at a moment that leaves no gap.
+// child itself because nobody else can do it at a moment that leaves no gap. Both are in the name of an empty file, which is
+// there at once or not at all: the reaper cannot come between the file and its content. The file is looked for afterwards, for
+// the reaper may have moved the folder, and read it, while the file was made.
 const register = `
 set -e
-started() { shift 19; echo "$1"; }
+started() { shift 19; since=$1; }
 read -r stat </proc/$$/stat
-started ${stat##*) } >"$0/$$"
+started ${stat##*) }
+: >"$0/$$-$since"
+[ -e "$0/$$-$since" ]
 exec "$@"
 `
 
@@ -38,8 +41,9 @@ started() {
 mv "$run" "$run.ended"
 for file in "$run.ended"/*; do
 	[ -e "$file" ] || continue
+	since=${file##*-}
 	pid=${file##*/}
-	read -r since <"$file"
+	pid=${pid%-*}
 	case $(started "$pid") in
 	"$since" | "") kill -s KILL -- "-$pid" ;;
 	esac
@@ -56,7 +60,7 @@ const shell = "/bin/sh"
 
 // reaper sees to it that no process and no file of a cluster outlives the process that started it, however that ends.
 type reaper struct {
-	run  string // the folder with one file per process, named by the process's id
+	run  string // the folder with one file per process, named by the process's id and start
 	pipe io.Closer
 	cmd  *exec.Cmd
 }
@@ -102,9 +106,9 @@ func (r *reaper) start(cmd *exec.Cmd) error {
 
 // forget takes a process that has ended, and has been waited for, off the list.
 func (r *reaper) forget(pid int) error {
-	err := os.Remove(filepath.Join(r.run, strconv.Itoa(pid)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	names, err := filepath.Glob(filepath.Join(r.run, strconv.Itoa(pid)+"-*"))
+	for _, name := range names {
+		err = errors.Join(err, os.Remove(name))
 	}
 	return err
 }

@@ -18,25 +18,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// childEnv makes the test binary start a cluster in the folder that it names and end in the way that endEnv names.
-const (
-	childEnv = "LOCALCLUSTER_TEST_DIR"
-	endEnv   = "LOCALCLUSTER_TEST_END"
-)
+// endEnv makes the test binary start a cluster, say in which folder, and end in the way that it names.
+const endEnv = "LOCALCLUSTER_TEST_END"
 
-// runChild is the test binary's main function when childEnv is set.
-func runChild(dir, end string) {
-	c, err := Start(context.Background(), Options{Dir: dir})
+// runChild is the test binary's main function when endEnv is set.
+func runChild(end string) {
+	c, err := Start(context.Background(), Options{})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	pod := exec.Command(shell, "-c", "sleep 1000 & wait", dir)
+	pod := exec.Command(shell, "-c", "sleep 1000 & wait", c.Dir)
 	if err := c.reaper.start(pod); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println("started")
+	fmt.Println(c.Dir)
 	switch end {
 	case "panics":
 		panic("as the test wants it")
@@ -54,10 +51,9 @@ func TestACluster(t *testing.T) {
 	}
 	for _, end := range ends {
 		t.Run("leaves nothing behind when the process that started it "+end, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "c")
 			child := exec.Command(os.Args[0])
-			temporary := t.TempDir()
-			child.Env = append(os.Environ(), childEnv+"="+dir, endEnv+"="+end, "TMPDIR="+temporary)
+			temporary := temporaryFolder(t)
+			child.Env = append(os.Environ(), endEnv+"="+end, "TMPDIR="+temporary)
 			stdin, err := child.StdinPipe()
 			require.NoError(t, err)
 			defer stdin.Close()
@@ -66,7 +62,8 @@ func TestACluster(t *testing.T) {
 			require.NoError(t, child.Start())
 			line, err := bufio.NewReader(stdout).ReadString('\n')
 			require.NoError(t, err)
-			require.Equal(t, "started\n", line)
+			dir := strings.TrimSpace(line)
+			require.Equal(t, temporary, filepath.Dir(dir))
 			if end == "is killed" {
 				if !assert.Eventually(t, func() bool { return len(naming(t, dir)) == 5 }, 10*time.Second, 10*time.Millisecond,
 					"etcd, kube-apiserver, the controllers, the pod's process and the reaper run") {
@@ -129,14 +126,33 @@ func TestTheReaper(t *testing.T) {
 		r, dir := start(t)
 		cmd := exec.Command("sleep", "1000")
 		require.NoError(t, r.start(cmd))
-		listed := filepath.Join(r.run, strconv.Itoa(cmd.Process.Pid))
-		require.Eventually(t, func() bool { _, err := os.Stat(listed); return err == nil }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(listed(t, r)) == 1 }, 10*time.Second, time.Millisecond)
 		require.NoError(t, os.RemoveAll(dir))
 
 		require.NoError(t, r.stop())
 
 		assert.EqualError(t, cmd.Wait(), "signal: killed")
 		assert.NoDirExists(t, r.run)
+	})
+	t.Run("ends a process at whatever moment of its start, if it starts at all", func(t *testing.T) {
+		for delay := range 100 {
+			r, _ := start(t)
+			cmd := exec.Command("sleep", "1000")
+			require.NoError(t, r.start(cmd))
+			// Without a wait nothing is written down yet; a moment later everything is.
+			time.Sleep(time.Duration(delay) * 20 * time.Microsecond)
+
+			require.NoError(t, r.stop())
+
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			select {
+			case <-ended:
+			case <-time.After(10 * time.Second):
+				require.NoError(t, cmd.Process.Kill())
+				t.Fatalf("the process lives on when the reaper comes %d times 20 µs after its start", delay)
+			}
+		}
 	})
 	t.Run("does not touch a process that got the number of one that has ended", func(t *testing.T) {
 		r, _ := start(t)
@@ -148,7 +164,7 @@ func TestTheReaper(t *testing.T) {
 			other.Wait()
 		}()
 		pid := strconv.Itoa(other.Process.Pid)
-		require.NoError(t, os.WriteFile(filepath.Join(r.run, pid), []byte("1\n"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(r.run, pid+"-1"), nil, 0o600))
 
 		require.NoError(t, r.stop())
 
@@ -186,10 +202,29 @@ func TestTheReaper(t *testing.T) {
 		require.NoError(t, r.start(cmd))
 		require.NoError(t, cmd.Wait())
 		require.NoError(t, r.forget(cmd.Process.Pid))
-		assert.NoFileExists(t, filepath.Join(r.run, strconv.Itoa(cmd.Process.Pid)))
+		assert.Empty(t, listed(t, r))
 		require.NoError(t, r.forget(cmd.Process.Pid), "twice")
 		require.NoError(t, r.stop())
 	})
+}
+
+// temporaryFolder makes a folder with a path that is short enough for a socket below it.
+func temporaryFolder(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "lc-")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+// listed returns the names of the processes that are written down.
+func listed(t *testing.T, r *reaper) []string {
+	entries, err := os.ReadDir(r.run)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // naming returns the processes whose command line has the folder in it, as that of each process of a cluster does.

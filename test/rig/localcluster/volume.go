@@ -1,20 +1,67 @@
 package localcluster
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/certdir"
 )
+
+// source is a Secret or a ConfigMap that a pod takes something from.
+type source struct {
+	secret   bool
+	name     string
+	items    []corev1.KeyToPath // the keys to take and what to call them, or none for all
+	optional *bool              // the object and its keys may be missing
+}
+
+// read returns what is in a source now. It asks the API server, not a cache: a pod that is made right after a change is not to
+// begin with the old content.
+func (p *pod) read(s source) (map[string][]byte, error) {
+	ctx, core := p.kubelet.ctx, p.kubelet.client.CoreV1()
+	data := map[string][]byte{}
+	var err error
+	if s.secret {
+		var secret *corev1.Secret
+		if secret, err = core.Secrets(p.object.Namespace).Get(ctx, s.name, metav1.GetOptions{}); err == nil {
+			maps.Copy(data, secret.Data)
+		}
+	} else {
+		var configMap *corev1.ConfigMap
+		if configMap, err = core.ConfigMaps(p.object.Namespace).Get(ctx, s.name, metav1.GetOptions{}); err == nil {
+			maps.Copy(data, configMap.BinaryData)
+			for key, value := range configMap.Data {
+				data[key] = []byte(value)
+			}
+		}
+	}
+	optional := ptr.Deref(s.optional, false)
+	if err != nil && !(optional && apierrors.IsNotFound(err)) {
+		return nil, err
+	}
+	if len(s.items) == 0 {
+		return data, nil
+	}
+	taken := map[string][]byte{}
+	for _, item := range s.items {
+		content, ok := data[item.Key]
+		if !ok && !optional {
+			return nil, fmt.Errorf("%s has no key %q", s.name, item.Key)
+		}
+		if ok {
+			taken[item.Path] = content
+		}
+	}
+	return taken, nil
+}
 
 // volumeDir returns the folder that is the volume.
 func (p *pod) volumeDir(name string) string {
@@ -22,145 +69,44 @@ func (p *pod) volumeDir(name string) string {
 }
 
 // mountVolumes makes the folders of all volumes, waits for what has to be in them, and keeps them fresh until the pod's containers
-// have ended. It returns early when ctx ends.
-func (p *pod) mountVolumes(ctx context.Context) error {
+// have ended. It returns early when the pod's life ends.
+func (p *pod) mountVolumes() error {
 	for _, v := range p.object.Spec.Volumes {
-		if err := os.MkdirAll(p.volumeDir(v.Name), 0o750); err != nil {
+		dir := p.volumeDir(v.Name)
+		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return fmt.Errorf("creating the folder of volume %s: %w", v.Name, err)
 		}
-		if v.EmptyDir != nil {
+		var from source
+		switch {
+		case v.Secret != nil:
+			from = source{secret: true, name: v.Secret.SecretName, items: v.Secret.Items, optional: v.Secret.Optional}
+		case v.ConfigMap != nil:
+			from = source{name: v.ConfigMap.Name, items: v.ConfigMap.Items, optional: v.ConfigMap.Optional}
+		default:
 			continue
 		}
-		files, err := p.fillVolume(ctx, v)
-		if err != nil {
-			return err
+		for err := p.fill(dir, from); err != nil; err = p.fill(dir, from) {
+			p.inTrouble(fmt.Errorf("mounting volume %s: %w", v.Name, err))
+			if !sleep(p.life, retryInterval) {
+				return p.life.Err()
+			}
 		}
-		p.background.Go(func() { p.refreshVolume(v, files) })
+		p.background.Go(func() {
+			for sleep(p.active, p.kubelet.options.VolumeDelay) {
+				// What is gone now stays on the disk, as on a node.
+				p.inTrouble(p.fill(dir, from))
+			}
+		})
 	}
 	return nil
 }
 
-// fillVolume writes the first files of a volume as soon as they are there.
-func (p *pod) fillVolume(ctx context.Context, v corev1.Volume) (map[string][]byte, error) {
-	for told := ""; ; {
-		changed := p.kubelet.changed.wait()
-		files, err := p.volumeFiles(v)
-		if err == nil {
-			_, err = certdir.Write(p.volumeDir(v.Name), files, time.Now())
-			return files, err
-		}
-		if err.Error() != told {
-			told = err.Error()
-			p.event(corev1.EventTypeWarning, "FailedMount", "MountVolume.SetUp failed for volume %q : %v", v.Name, err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-changed:
-		case <-time.After(retryInterval):
-		}
-	}
-}
-
-// refreshVolume writes new files a while after what they come from has changed.
-func (p *pod) refreshVolume(v corev1.Volume, written map[string][]byte) {
-	for {
-		changed := p.kubelet.changed.wait()
-		// What is gone now stays on the disk, as on a node.
-		if files, err := p.volumeFiles(v); err == nil && !reflect.DeepEqual(files, written) {
-			select {
-			case <-p.ended:
-				return
-			case <-time.After(p.kubelet.options.VolumeDelay):
-			}
-			if files, err = p.volumeFiles(v); err != nil {
-				continue
-			}
-			if _, err := certdir.Write(p.volumeDir(v.Name), files, time.Now()); err != nil {
-				p.event(corev1.EventTypeWarning, "FailedMount", "MountVolume.SetUp failed for volume %q : %v", v.Name, err)
-			}
-			written = files
-			continue
-		}
-		select {
-		case <-p.ended:
-			return
-		case <-changed:
-		}
-	}
-}
-
-// volumeFiles returns what is to be in a Secret or ConfigMap volume now.
-func (p *pod) volumeFiles(v corev1.Volume) (map[string][]byte, error) {
-	var data map[string][]byte
-	var optional bool
-	var err error
-	var source string
-	if v.Secret != nil {
-		source = fmt.Sprintf("secret %q", v.Secret.SecretName)
-		optional = deref(v.Secret.Optional, false)
-		data, err = p.secretData(v.Secret.SecretName)
-	} else {
-		source = fmt.Sprintf("configmap %q", v.ConfigMap.Name)
-		optional = deref(v.ConfigMap.Optional, false)
-		data, err = p.configMapData(v.ConfigMap.Name)
-	}
-	switch {
-	case apierrors.IsNotFound(err) && optional:
-		return map[string][]byte{}, nil
-	case apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("%s not found", source)
-	case err != nil:
-		return nil, fmt.Errorf("reading %s: %w", source, err)
-	}
-	items := volumeItems(v)
-	if len(items) == 0 {
-		return data, nil
-	}
-	files := map[string][]byte{}
-	for _, item := range items {
-		content, ok := data[item.Key]
-		if !ok && !optional {
-			return nil, fmt.Errorf("%s has no key %q", source, item.Key)
-		}
-		if ok {
-			files[item.Path] = content
-		}
-	}
-	return files, nil
-}
-
-// volumeItems returns the keys that the volume takes, and the files that they go to. Without any it takes all.
-func volumeItems(v corev1.Volume) []corev1.KeyToPath {
-	switch {
-	case v.Secret != nil:
-		return v.Secret.Items
-	case v.ConfigMap != nil:
-		return v.ConfigMap.Items
-	}
-	return nil
-}
-
-// secretData asks the API server, not a cache: a pod that is made right after a change is not to begin with the old content.
-func (p *pod) secretData(name string) (map[string][]byte, error) {
-	secret, err := p.kubelet.client.CoreV1().Secrets(p.object.Namespace).Get(p.kubelet.ctx, name, metav1.GetOptions{})
+// fill writes what is in the source now into the folder, by a switch of the link to all of it.
+func (p *pod) fill(dir string, from source) error {
+	files, err := p.read(from)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return secret.Data, nil
-}
-
-func (p *pod) configMapData(name string) (map[string][]byte, error) {
-	configMap, err := p.kubelet.client.CoreV1().ConfigMaps(p.object.Namespace).Get(p.kubelet.ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return nil, err
-	}
-	data := maps.Clone(configMap.BinaryData)
-	if data == nil {
-		data = map[string][]byte{}
-	}
-	for key, value := range configMap.Data {
-		data[key] = []byte(value)
-	}
-	return data, nil
+	_, err = certdir.Write(dir, files, time.Now())
+	return err
 }

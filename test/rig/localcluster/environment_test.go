@@ -15,7 +15,7 @@ import (
 )
 
 func TestExpansion(t *testing.T) {
-	env := &environment{values: map[string]string{"A": "1", "EMPTY": ""}}
+	env := environment{"A": "1", "EMPTY": ""}
 	for text, want := range map[string]string{
 		"--a=$(A)":      "--a=1",
 		"$(A)$(A)":      "11",
@@ -68,7 +68,6 @@ func TestContainerEnvironment(t *testing.T) {
 	c.Env = []corev1.EnvVar{
 		{Name: "NAME", ValueFrom: field("metadata.name")},
 		{Name: "NAMESPACE", ValueFrom: field("metadata.namespace")},
-		{Name: "IP", ValueFrom: field("status.podIP")},
 		{Name: "BOTH", Value: "$(NAMESPACE)/$(NAME)"},
 		{Name: "SECRET", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: reference, Key: "key"}}},
 		{Name: "OPTIONAL", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: reference, Key: "key", Optional: ptr.To(true)}}},
@@ -82,7 +81,7 @@ func TestContainerEnvironment(t *testing.T) {
 	added := func(line string) bool { return strings.HasPrefix(line, "STANDIN_") || strings.HasPrefix(line, "PWD=") }
 	assert.ElementsMatch(t, []string{
 		minimalPath,
-		"NAME=" + pod.Name, "NAMESPACE=" + namespace, "IP=" + pod.Status.PodIP, "BOTH=" + namespace + "/" + pod.Name, "SECRET=hidden",
+		"NAME=" + pod.Name, "NAMESPACE=" + namespace, "BOTH=" + namespace + "/" + pod.Name, "SECRET=hidden",
 	}, slices.DeleteFunc(lines[2:], added))
 }
 
@@ -124,40 +123,46 @@ func TestTokensHaveTheRightsOfTheServiceAccount(t *testing.T) {
 func TestWhatIsNotSupportedIsRefused(t *testing.T) {
 	pods(t)
 	namespace := newNamespace(t)
+	seconds := ptr.To[int64](1)
+	port := webhookPort
 
-	t.Run("a volume of another type fails the pod", func(t *testing.T) {
-		spec := corev1.PodSpec{
-			Containers: []corev1.Container{tool("main", "serve")},
-			Volumes:    []corev1.Volume{{Name: "host", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}}},
-		}
-		pod := awaitPod(t, runPod(t, namespace, spec), func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodFailed })
-		assert.Equal(t, "not supported here: volume host: its type: only emptyDir, secret and configMap are supported", pod.Status.Message)
-	})
-
-	for what, test := range map[string]struct {
-		image   string
-		command []string
-		reason  string
-		message string
-	}{
-		"an image that no program stands for": {
-			image: "example.com/other:v1", reason: "ImagePullBackOff",
-			message: `no program stands for image example.com/other:v1: the images known are named by the last part of the repository, and "other" is none of them`,
+	for what, change := range map[string]func(*corev1.PodSpec, *corev1.Container){
+		"volumes.hostPath.path": func(s *corev1.PodSpec, _ *corev1.Container) {
+			s.Volumes = []corev1.Volume{{Name: "host", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}}}
 		},
-		"a command that the image does not hold": {
-			image: "example.com/tool:v1", command: []string{"/bin/sh"}, reason: "RunContainerError",
-			message: "image example.com/tool:v1 holds no /bin/sh: its one program is tool",
+		"hostNetwork":             func(s *corev1.PodSpec, _ *corev1.Container) { s.HostNetwork = true },
+		"restartPolicy OnFailure": func(s *corev1.PodSpec, _ *corev1.Container) { s.RestartPolicy = corev1.RestartPolicyOnFailure },
+		"containers.command":      func(_ *corev1.PodSpec, c *corev1.Container) { c.Command = []string{"/bin/sh"} },
+		"containers.restartPolicy": func(s *corev1.PodSpec, c *corev1.Container) {
+			c.RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
+			s.InitContainers = []corev1.Container{*c}
+			c.Name, c.RestartPolicy = "other", nil
+		},
+		"more than one container beside init containers": func(s *corev1.PodSpec, _ *corev1.Container) {
+			s.Containers = append(s.Containers, tool("other", "serve"))
+		},
+		"containers.readinessProbe.tcpSocket.port": func(_ *corev1.PodSpec, c *corev1.Container) {
+			c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: port}}}
+		},
+		"containers.livenessProbe.terminationGracePeriodSeconds": func(_ *corev1.PodSpec, c *corev1.Container) {
+			c.LivenessProbe = &corev1.Probe{TerminationGracePeriodSeconds: seconds, ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: port}}}
 		},
 	} {
-		t.Run(what+" keeps the container waiting", func(t *testing.T) {
-			pod := runPod(t, namespace, corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: test.image, Command: test.command}}})
-			pod = awaitPod(t, pod, func(p *corev1.Pod) bool {
-				s := p.Status.ContainerStatuses
-				return len(s) > 0 && s[0].State.Waiting != nil && s[0].State.Waiting.Reason == test.reason
-			})
-			assert.Equal(t, test.message, pod.Status.ContainerStatuses[0].State.Waiting.Message)
+		t.Run(what+" fails the pod", func(t *testing.T) {
+			spec := corev1.PodSpec{Containers: []corev1.Container{tool("main", "serve")}}
+			change(&spec, &spec.Containers[0])
+			pod := awaitPod(t, runPod(t, namespace, spec), func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodFailed })
+			assert.Equal(t, "not supported here: "+what, readiness(pod).Message)
 		})
 	}
+
+	t.Run("an image that no program stands for keeps the container waiting", func(t *testing.T) {
+		pod := runPod(t, namespace, corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example.com/other:v1"}}})
+		const message = `no program stands for image example.com/other:v1: the images known are named by the last part of the repository, and "other" is none of them`
+		awaitPod(t, pod, func(p *corev1.Pod) bool {
+			return p.Status.Phase == corev1.PodPending && readiness(p).Message == message
+		})
+	})
 }
 
 func TestImageNames(t *testing.T) {
