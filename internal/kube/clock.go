@@ -50,6 +50,9 @@ func (c *clock) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// WrappedRoundTripper implements net.RoundTripperWrapper of apimachinery, by which a request that took too long is canceled.
+func (c *clock) WrappedRoundTripper() http.RoundTripper { return c.next }
+
 // ahead is by how much the clock here is ahead, in whole seconds. A difference that the header and the way of the answer
 // explain is none.
 func (c *clock) ahead() time.Duration { return time.Duration(c.difference.Load()) }

@@ -179,8 +179,10 @@ func TestARequestMayBeGivenATime(t *testing.T) {
 	for _, command := range []string{"ca-bundle", "verify"} {
 		begun := time.Now()
 		_, _, stderr := program(t, []string{"HOME=" + home}, command, "--namespace=default", "--request-timeout=300ms", "--timeout=30s")
-		assert.Contains(t, stderr, "context deadline exceeded", command)
+		// Which of two timers of net/http comes first is chance.
+		assert.Regexp(t, "context deadline exceeded|Client.Timeout exceeded", stderr, command)
 		assert.NotContains(t, stderr, "timed out after", command)
+		assert.NotContains(t, stderr, "unable to cancel", command)
 		assert.Less(t, time.Since(begun), 15*time.Second, command)
 	}
 }

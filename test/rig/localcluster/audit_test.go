@@ -23,7 +23,9 @@ func TestRequests(t *testing.T) {
 
 		_, err = client.CoreV1().Secrets(namespace).Get(t.Context(), "x", metav1.GetOptions{})
 		require.True(t, apierrors.IsForbidden(err))
-		_, err = client.CoreV1().Pods(namespace).UpdateStatus(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}}, metav1.UpdateOptions{})
+		_, err = client.CoreV1().Pods(namespace).UpdateStatus(
+			t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}}, metav1.UpdateOptions{},
+		)
 		require.True(t, apierrors.IsForbidden(err))
 		_, err = client.Discovery().ServerVersion()
 		require.NoError(t, err)

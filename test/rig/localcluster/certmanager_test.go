@@ -44,7 +44,9 @@ func TestStartCertManager(t *testing.T) {
 		configurations := cluster.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
 		none := admissionv1.SideEffectClassNone
 		_, err = configurations.Create(t.Context(), &admissionv1.ValidatingWebhookConfiguration{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{"cert-manager.io/inject-ca-from": CertManagerNamespace + "/" + name}},
+			ObjectMeta: metav1.ObjectMeta{
+				Name: name, Annotations: map[string]string{"cert-manager.io/inject-ca-from": CertManagerNamespace + "/" + name},
+			},
 			Webhooks: []admissionv1.ValidatingWebhook{{
 				Name: name, SideEffects: &none, AdmissionReviewVersions: []string{"v1"},
 				ClientConfig: admissionv1.WebhookClientConfig{

@@ -44,7 +44,9 @@ func TestTheSharedCluster(t *testing.T) {
 		namespace := newNamespace(t)
 		client := serviceAccountClient(t, namespace)
 
-		review, err := client.AuthenticationV1().SelfSubjectReviews().Create(t.Context(), &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+		review, err := client.AuthenticationV1().SelfSubjectReviews().Create(
+			t.Context(), &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{},
+		)
 		require.NoError(t, err)
 		assert.Equal(t, "system:serviceaccount:"+namespace+":default", review.Status.UserInfo.Username)
 		_, err = client.CoreV1().Secrets(namespace).List(t.Context(), metav1.ListOptions{})
@@ -77,12 +79,16 @@ func TestTheSharedCluster(t *testing.T) {
 		require.Len(t, sets.Items, 1)
 
 		background := metav1.DeletePropagationBackground
-		require.NoError(t, cluster.Client.AppsV1().Deployments(namespace).Delete(t.Context(), "web", metav1.DeleteOptions{PropagationPolicy: &background}))
+		require.NoError(
+			t, cluster.Client.AppsV1().Deployments(namespace).Delete(t.Context(), "web", metav1.DeleteOptions{PropagationPolicy: &background}),
+		)
 		require.Eventually(t, func() bool { return pods() == 0 }, 30*time.Second, 20*time.Millisecond)
 	})
 	t.Run("empties a namespace that is deleted", func(t *testing.T) {
 		namespace := newNamespace(t)
-		_, err := cluster.Client.CoreV1().ConfigMaps(namespace).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "x"}}, metav1.CreateOptions{})
+		_, err := cluster.Client.CoreV1().ConfigMaps(namespace).Create(
+			t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "x"}}, metav1.CreateOptions{},
+		)
 		require.NoError(t, err)
 		require.NoError(t, cluster.Client.CoreV1().Namespaces().Delete(t.Context(), namespace, metav1.DeleteOptions{}))
 		require.Eventually(t, func() bool {
@@ -129,7 +135,9 @@ func newNamespace(t *testing.T) string {
 // serviceAccountClient makes a client with a token of the namespace's service account.
 func serviceAccountClient(t *testing.T, namespace string) kubernetes.Interface {
 	t.Helper()
-	token, err := cluster.Client.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), "default", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	token, err := cluster.Client.CoreV1().ServiceAccounts(namespace).CreateToken(
+		t.Context(), "default", &authenticationv1.TokenRequest{}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	config := rest.AnonymousClientConfig(cluster.Config)
 	config.BearerToken = token.Status.Token

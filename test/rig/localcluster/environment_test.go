@@ -58,7 +58,10 @@ func TestPathsOfMounts(t *testing.T) {
 func TestContainerEnvironment(t *testing.T) {
 	pods(t)
 	namespace := newNamespace(t)
-	_, err := cluster.Client.CoreV1().Secrets(namespace).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s"}, StringData: map[string]string{"key": "hidden"}}, metav1.CreateOptions{})
+	_, err := cluster.Client.CoreV1().Secrets(namespace).Create(
+		t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s"}, StringData: map[string]string{"key": "hidden"}},
+		metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	reference := corev1.LocalObjectReference{Name: "s"}
 	field := func(path string) *corev1.EnvVarSource {
@@ -70,9 +73,17 @@ func TestContainerEnvironment(t *testing.T) {
 		{Name: "NAMESPACE", ValueFrom: field("metadata.namespace")},
 		{Name: "BOTH", Value: "$(NAMESPACE)/$(NAME)"},
 		{Name: "SECRET", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: reference, Key: "key"}}},
-		{Name: "OPTIONAL", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: reference, Key: "key", Optional: ptr.To(true)}}},
+		{
+			Name: "OPTIONAL",
+			ValueFrom: &corev1.EnvVarSource{
+				ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: reference, Key: "key", Optional: ptr.To(true)},
+			},
+		},
 	}
-	pod := awaitPod(t, runPod(t, namespace, corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{c}, AutomountServiceAccountToken: ptr.To(false)}), func(p *corev1.Pod) bool {
+	pod := awaitPod(t, runPod(
+		t, namespace,
+		corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{c}, AutomountServiceAccountToken: ptr.To(false)},
+	), func(p *corev1.Pod) bool {
 		return p.Status.Phase == corev1.PodSucceeded
 	})
 	lines := strings.Split(strings.TrimSpace(logs(t, pod, "main")), "\n")
@@ -90,14 +101,21 @@ func TestTokensHaveTheRightsOfTheServiceAccount(t *testing.T) {
 	namespace := newNamespace(t)
 	client := cluster.Client
 	for _, name := range []string{"allowed", "denied"} {
-		_, err := client.CoreV1().Secrets(namespace).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name}, StringData: map[string]string{"key": name}}, metav1.CreateOptions{})
+		_, err := client.CoreV1().Secrets(namespace).Create(
+			t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name}, StringData: map[string]string{"key": name}},
+			metav1.CreateOptions{},
+		)
 		require.NoError(t, err)
 	}
-	_, err := client.CoreV1().ServiceAccounts(namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "reader"}}, metav1.CreateOptions{})
+	_, err := client.CoreV1().ServiceAccounts(namespace).Create(
+		t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "reader"}}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	_, err = client.RbacV1().Roles(namespace).Create(t.Context(), &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Name: "reader"},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"allowed"}, Verbs: []string{"get"}}},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"allowed"}, Verbs: []string{"get"}},
+		},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	_, err = client.RbacV1().RoleBindings(namespace).Create(t.Context(), &rbacv1.RoleBinding{
@@ -114,7 +132,15 @@ func TestTokensHaveTheRightsOfTheServiceAccount(t *testing.T) {
 				Containers:         []corev1.Container{tool("main", "secret", namespace, secret)},
 			}), func(p *corev1.Pod) bool { return p.Status.Phase == phase })
 			if phase == corev1.PodFailed {
-				assert.Equal(t, fmt.Sprintf("secrets %q is forbidden: User \"system:serviceaccount:%s:reader\" cannot get resource \"secrets\" in API group \"\" in the namespace %q\n", secret, namespace, namespace), logs(t, pod, "main"))
+				assert.Equal(
+					t,
+					fmt.Sprintf(
+						"secrets %q is forbidden: User \"system:serviceaccount:%s:reader\" cannot get resource \"secrets\" in API group \"\" in the "+
+							"namespace %q\n",
+						secret, namespace, namespace,
+					),
+					logs(t, pod, "main"),
+				)
 			}
 		})
 	}
@@ -145,7 +171,9 @@ func TestWhatIsNotSupportedIsRefused(t *testing.T) {
 			c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: port}}}
 		},
 		"containers.livenessProbe.terminationGracePeriodSeconds": func(_ *corev1.PodSpec, c *corev1.Container) {
-			c.LivenessProbe = &corev1.Probe{TerminationGracePeriodSeconds: seconds, ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: port}}}
+			c.LivenessProbe = &corev1.Probe{
+				TerminationGracePeriodSeconds: seconds, ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: port}},
+			}
 		},
 	} {
 		t.Run(what+" fails the pod", func(t *testing.T) {
@@ -158,7 +186,8 @@ func TestWhatIsNotSupportedIsRefused(t *testing.T) {
 
 	t.Run("an image that no program stands for keeps the container waiting", func(t *testing.T) {
 		pod := runPod(t, namespace, corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example.com/other:v1"}}})
-		const message = `no program stands for image example.com/other:v1: the images known are named by the last part of the repository, and "other" is none of them`
+		const message = `no program stands for image example.com/other:v1: the images known are named by the last part of the repository, and ` +
+			`"other" is none of them`
 		awaitPod(t, pod, func(p *corev1.Pod) bool {
 			return p.Status.Phase == corev1.PodPending && readiness(p).Message == message
 		})

@@ -78,7 +78,9 @@ func tool(name string, args ...string) corev1.Container {
 // runPod creates a pod to be run, and returns it as created.
 func runPod(t *testing.T, namespace string, spec corev1.PodSpec) *corev1.Pod {
 	t.Helper()
-	pod, err := cluster.Client.CoreV1().Pods(namespace).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "pod-"}, Spec: spec}, metav1.CreateOptions{})
+	pod, err := cluster.Client.CoreV1().Pods(namespace).Create(
+		t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "pod-"}, Spec: spec}, metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	return pod
 }
@@ -167,13 +169,17 @@ func webhookDeployment(name string, replicas int32) *appsv1.Deployment {
 	mounts := []corev1.VolumeMount{{Name: "tls", MountPath: "/etc/tls"}}
 	init := tool("certificate", "certificate", "/etc/tls", "webhook.$(POD_NAMESPACE).svc")
 	init.VolumeMounts = mounts
-	init.Env = []corev1.EnvVar{{Name: "POD_NAMESPACE", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.namespace"}}}}
+	init.Env = []corev1.EnvVar{
+		{Name: "POD_NAMESPACE", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.namespace"}}},
+	}
 	return &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: appsv1.DeploymentSpec{
 			Replicas: &replicas,
 			Selector: &metav1.LabelSelector{MatchLabels: labels},
-			Strategy: appsv1.DeploymentStrategy{RollingUpdate: &appsv1.RollingUpdateDeployment{MaxSurge: ptr.To(intstr.FromInt32(1)), MaxUnavailable: ptr.To(intstr.FromInt32(0))}},
+			Strategy: appsv1.DeploymentStrategy{
+				RollingUpdate: &appsv1.RollingUpdateDeployment{MaxSurge: ptr.To(intstr.FromInt32(1)), MaxUnavailable: ptr.To(intstr.FromInt32(0))},
+			},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
 				Spec: corev1.PodSpec{
@@ -189,7 +195,9 @@ func webhookDeployment(name string, replicas int32) *appsv1.Deployment {
 						LivenessProbe:  &corev1.Probe{ProbeHandler: health, PeriodSeconds: 5},
 						Lifecycle:      &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 2}}},
 					}},
-					Volumes: []corev1.Volume{{Name: "tls", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}}}},
+					Volumes: []corev1.Volume{
+						{Name: "tls", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}}},
+					},
 				},
 			},
 		},
@@ -217,6 +225,7 @@ func awaitDeployment(t *testing.T, namespace, name string) {
 			return false, err
 		}
 		s := d.Status
-		return s.ObservedGeneration == d.Generation && s.UpdatedReplicas == *d.Spec.Replicas && s.AvailableReplicas == s.UpdatedReplicas && s.Replicas == s.UpdatedReplicas, nil
+		return s.ObservedGeneration == d.Generation && s.UpdatedReplicas == *d.Spec.Replicas && s.AvailableReplicas == s.UpdatedReplicas &&
+			s.Replicas == s.UpdatedReplicas, nil
 	}))
 }

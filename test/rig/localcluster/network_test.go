@@ -65,7 +65,9 @@ func TestAWebhookOfAService(t *testing.T) {
 	t.Run("cannot be called while nothing listens in the pod", func(t *testing.T) {
 		assert.ErrorContains(t, create(), "failed calling webhook")
 		_, err := cluster.DialService(t.Context(), "hook."+namespace+".svc", 443)
-		assert.EqualError(t, err, "dialing service "+namespace+"/hook port 443: dialing pod "+ip+": connection refused: nothing listens on port 8443")
+		assert.EqualError(
+			t, err, "dialing service "+namespace+"/hook port 443: dialing pod "+ip+": connection refused: nothing listens on port 8443",
+		)
 	})
 	cluster.network.attach(ip, map[int32]string{8443: address})
 	t.Run("is called through the Service's address, with its DNS name, once a pod is ready", func(t *testing.T) {
@@ -116,7 +118,9 @@ func serveRefusals(t *testing.T, bundle gen.Bundle) string {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Result: &metav1.Status{Message: "called as " + r.TLS.ServerName}}
+		review.Response = &admissionv1.AdmissionResponse{
+			UID: review.Request.UID, Result: &metav1.Status{Message: "called as " + r.TLS.ServerName},
+		}
 		json.NewEncoder(w).Encode(review)
 	}))
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
@@ -226,11 +230,19 @@ func TestEndpoints(t *testing.T) {
 		endpoints []discoveryv1.Endpoint
 		want      []endpoint
 	}{
-		"are those that are ready":                             {[]discoveryv1.Endpoint{one("a", ready), one("b", unready), one("c", ready)}, []endpoint{{"a", port}, {"c", port}}},
-		"are ready when nothing is said":                       {[]discoveryv1.Endpoint{one("a", discoveryv1.EndpointConditions{})}, []endpoint{{"a", port}}},
-		"are not those that end while others are ready":        {[]discoveryv1.Endpoint{one("a", ending), one("b", ready)}, []endpoint{{"b", port}}},
-		"are those that end but serve while no other is ready": {[]discoveryv1.Endpoint{one("a", ending), one("b", unready)}, []endpoint{{"a", port}}},
-		"are none when none is ready":                          {[]discoveryv1.Endpoint{one("a", unready)}, nil},
+		"are those that are ready": {
+			[]discoveryv1.Endpoint{one("a", ready), one("b", unready), one("c", ready)}, []endpoint{{"a", port}, {"c", port}},
+		},
+		"are ready when nothing is said": {
+			[]discoveryv1.Endpoint{one("a", discoveryv1.EndpointConditions{})}, []endpoint{{"a", port}},
+		},
+		"are not those that end while others are ready": {
+			[]discoveryv1.Endpoint{one("a", ending), one("b", ready)}, []endpoint{{"b", port}},
+		},
+		"are those that end but serve while no other is ready": {
+			[]discoveryv1.Endpoint{one("a", ending), one("b", unready)}, []endpoint{{"a", port}},
+		},
+		"are none when none is ready": {[]discoveryv1.Endpoint{one("a", unready)}, nil},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			slices := holding(t, &discoveryv1.EndpointSlice{

@@ -47,7 +47,9 @@ func TestRollingUpdateMeetsNoClosedPort(t *testing.T) {
 	pods(t)
 	namespace := newNamespace(t)
 	client := cluster.Client
-	bundle, err := gen.Generate(gen.Spec{DNSNames: []string{"webhook." + namespace + ".svc"}, Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, time.Now())
+	bundle, err := gen.Generate(
+		gen.Spec{DNSNames: []string{"webhook." + namespace + ".svc"}, Validity: time.Hour, Key: gen.KeySpec{Algorithm: gen.ECDSA}}, time.Now(),
+	)
 	require.NoError(t, err)
 	_, err = client.CoreV1().Secrets(namespace).Create(t.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: "webhook"},
@@ -61,13 +63,19 @@ func TestRollingUpdateMeetsNoClosedPort(t *testing.T) {
 	createDeployment(t, namespace, deployment)
 	_, err = client.CoreV1().Services(namespace).Create(t.Context(), &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "webhook"},
-		Spec:       corev1.ServiceSpec{Selector: map[string]string{webhookLabel: "webhook"}, Ports: []corev1.ServicePort{{Port: 443, TargetPort: webhookPort}}},
+		Spec: corev1.ServiceSpec{
+			Selector: map[string]string{webhookLabel: "webhook"}, Ports: []corev1.ServicePort{{Port: 443, TargetPort: webhookPort}},
+		},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	_, err = client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Create(t.Context(), webhookConfiguration(namespace, bundle.CA), metav1.CreateOptions{})
+	_, err = client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Create(
+		t.Context(), webhookConfiguration(namespace, bundle.CA), metav1.CreateOptions{},
+	)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		require.NoError(t, client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(context.Background(), namespace, metav1.DeleteOptions{}))
+		require.NoError(
+			t, client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(context.Background(), namespace, metav1.DeleteOptions{}),
+		)
 	})
 	call := func(annotations map[string]string) error {
 		_, err := client.CoreV1().ConfigMaps(namespace).Create(t.Context(), &corev1.ConfigMap{
@@ -76,7 +84,9 @@ func TestRollingUpdateMeetsNoClosedPort(t *testing.T) {
 		return err
 	}
 	// The API server takes a moment to learn of the configuration, and the proxy to learn of the endpoints.
-	refused := fmt.Sprintf("admission webhook %q denied the request: refused by /validate/modelbooster: annotation kthena.test/refuse is set", "probe.kthena.test")
+	refused := fmt.Sprintf(
+		"admission webhook %q denied the request: refused by /validate/modelbooster: annotation kthena.test/refuse is set", "probe.kthena.test",
+	)
 	require.Eventually(t, func() bool {
 		err := call(map[string]string{"kthena.test/refuse": "true"})
 		return err != nil && err.Error() == refused
@@ -98,7 +108,9 @@ func TestRollingUpdateMeetsNoClosedPort(t *testing.T) {
 		}
 	}()
 	patch := `{"spec":{"template":{"metadata":{"annotations":{"roll":"1"}}}}}`
-	_, err = client.AppsV1().Deployments(namespace).Patch(t.Context(), "webhook", types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	_, err = client.AppsV1().Deployments(namespace).Patch(
+		t.Context(), "webhook", types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{},
+	)
 	require.NoError(t, err)
 	awaitDeployment(t, namespace, "webhook")
 	// The old pods have to be gone, too: a call may fail when one ends.
@@ -168,7 +180,12 @@ func TestContainersRestart(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("a container whose %s probe fails is restarted", what), func(t *testing.T) {
 			c := tool("main", "serve")
-			probes(&c, &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: webhookPort}}, PeriodSeconds: 1, FailureThreshold: 1})
+			probes(
+				&c,
+				&corev1.Probe{
+					ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: webhookPort}}, PeriodSeconds: 1, FailureThreshold: 1,
+				},
+			)
 			c.Ports = []corev1.ContainerPort{{Name: "webhook", ContainerPort: 8443}}
 			awaitPod(t, runPod(t, namespace, corev1.PodSpec{Containers: []corev1.Container{c}}), func(p *corev1.Pod) bool {
 				return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].RestartCount > 0

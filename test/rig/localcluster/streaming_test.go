@@ -21,8 +21,12 @@ func TestTheAPIServerReachesTheKubelet(t *testing.T) {
 	namespace := newNamespace(t)
 	pod := runPod(t, namespace, corev1.PodSpec{Containers: []corev1.Container{{
 		Name: "router", Image: "ghcr.io/volcano-sh/kthena-router:v1.0.0", Args: []string{"--enable-webhook=false"},
-		Ports:          []corev1.ContainerPort{{ContainerPort: 8080}},
-		ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, TimeoutSeconds: 5, ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(8080)}}},
+		Ports: []corev1.ContainerPort{{ContainerPort: 8080}},
+		ReadinessProbe: &corev1.Probe{
+			PeriodSeconds:  1,
+			TimeoutSeconds: 5,
+			ProbeHandler:   corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(8080)}},
+		},
 	}}})
 	pod = awaitPod(t, pod, func(p *corev1.Pod) bool {
 		return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].Ready
@@ -50,10 +54,14 @@ func getForwarded(t *testing.T, pod *corev1.Pod, port int) string {
 	t.Helper()
 	transport, upgrader, err := spdy.RoundTripperFor(cluster.Config)
 	require.NoError(t, err)
-	url := cluster.Client.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("portforward").URL()
+	request := cluster.Client.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name)
+	url := request.SubResource("portforward").URL()
 	stop, ready, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	var messages strings.Builder
-	forwarder, err := portforward.New(spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url), []string{fmt.Sprintf("0:%d", port)}, stop, ready, io.Discard, &messages)
+	forwarder, err := portforward.New(
+		spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url), []string{fmt.Sprintf("0:%d", port)}, stop, ready,
+		io.Discard, &messages,
+	)
 	require.NoError(t, err)
 	go func() { ended <- forwarder.ForwardPorts() }()
 	select {

@@ -22,7 +22,9 @@ func folder(k *Kubelet, pod *corev1.Pod, volume string) string {
 func secretVolume(source corev1.SecretVolumeSource) corev1.PodSpec {
 	c := tool("main", "serve")
 	c.VolumeMounts = []corev1.VolumeMount{{Name: "files", MountPath: "/files"}}
-	return corev1.PodSpec{Containers: []corev1.Container{c}, Volumes: []corev1.Volume{{Name: "files", VolumeSource: corev1.VolumeSource{Secret: &source}}}}
+	return corev1.PodSpec{
+		Containers: []corev1.Container{c}, Volumes: []corev1.Volume{{Name: "files", VolumeSource: corev1.VolumeSource{Secret: &source}}},
+	}
 }
 
 func TestSecretVolumes(t *testing.T) {
@@ -59,7 +61,10 @@ func TestSecretVolumes(t *testing.T) {
 
 	t.Run("items choose keys and name files", func(t *testing.T) {
 		create(t, "items")
-		pod := awaitPod(t, runPod(t, namespace, secretVolume(corev1.SecretVolumeSource{SecretName: "items", Items: []corev1.KeyToPath{{Key: "b", Path: "c"}}})), isReady)
+		pod := awaitPod(
+			t, runPod(t, namespace, secretVolume(corev1.SecretVolumeSource{SecretName: "items", Items: []corev1.KeyToPath{{Key: "b", Path: "c"}}})),
+			isReady,
+		)
 		assert.Equal(t, "2", read(t, pod, "c"))
 		assert.NoFileExists(t, filepath.Join(folder(k, pod, "files"), "a"))
 	})
@@ -88,7 +93,9 @@ func TestConfigMapVolume(t *testing.T) {
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	spec := secretVolume(corev1.SecretVolumeSource{})
-	spec.Volumes[0].VolumeSource = corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "config"}}}
+	spec.Volumes[0].VolumeSource = corev1.VolumeSource{
+		ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "config"}},
+	}
 	pod := awaitPod(t, runPod(t, namespace, spec), isReady)
 	for name, want := range map[string]string{"text": "x", "binary": "\x00"} {
 		content, err := os.ReadFile(filepath.Join(folder(k, pod, "files"), name))
