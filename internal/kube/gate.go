@@ -23,6 +23,9 @@ func NewGate(next http.RoundTripper) *Gate {
 	return &Gate{Next: next, opened: make(chan struct{})}
 }
 
+// WrappedRoundTripper implements net.RoundTripperWrapper, as that of clock does.
+func (g *Gate) WrappedRoundTripper() http.RoundTripper { return g.Next }
+
 // RoundTrip implements http.RoundTripper.
 func (g *Gate) RoundTrip(req *http.Request) (*http.Response, error) {
 	if g.entered.CompareAndSwap(false, true) {
