@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -126,12 +127,8 @@ func (d *demo) wipe(ctx context.Context, i *incident) error {
 		return err
 	}
 	return await(ctx, 50*time.Millisecond, "every entry to be answered", func(ctx context.Context) (bool, error) {
-		for _, t := range targets {
-			if t.Send(ctx, true) != nil {
-				return false, nil
-			}
-		}
-		return true, nil
+		failing := slices.ContainsFunc(targets, func(t probe.Target) bool { return t.Send(ctx, true) != nil })
+		return !failing, nil
 	})
 }
 

@@ -111,7 +111,7 @@ func judgePods(cfg *Config, c *certificate, o *observation, d *decision, now tim
 			if len(e.cas) == 0 {
 				continue // found already
 			}
-			if out := verify.VerifyChain(p.chain, e.cas, c.name, now); out.Code != "" {
+			if out := verify.OutcomeOf(p.chain, e.cas, c.name, now); out.Code != "" {
 				d.find(
 					c, out.Code, patience, "Pod %s/%s: the certificate %s that it serves %s, says webhook %s of %s", cfg.Namespace, p.endpoint.Pod,
 					short(p.chain[0]), out.Detail, e.name, e.configuration,

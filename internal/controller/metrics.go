@@ -139,7 +139,7 @@ func (g *gauges) add(component string, now time.Time, c *certificate) {
 			if p.err != nil {
 				continue
 			}
-			o := verify.VerifyChain(p.chain, e.cas, c.name, now)
+			o := verify.OutcomeOf(p.chain, e.cas, c.name, now)
 			if o.Code != "" {
 				trusted = 0
 				end(sourceTrusted, now) // it is not trusted now

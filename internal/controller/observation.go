@@ -77,7 +77,7 @@ func (c *certificate) usable(mode string, now time.Time) (code verify.Code, why 
 		if len(e.cas) == 0 {
 			return verify.BundleMissing, "webhook " + e.name + " of " + e.configuration + " has no CA bundle"
 		}
-		if o := verify.VerifyChain(c.stored.Chain, e.cas, c.name, now); o.Code != "" {
+		if o := verify.OutcomeOf(c.stored.Chain, e.cas, c.name, now); o.Code != "" {
 			return verify.SecretUntrusted, "its certificate " + short(c.stored.Leaf) + " " + o.Detail + " by webhook " + e.name + " of " +
 				e.configuration
 		}
@@ -124,7 +124,7 @@ func (c *certificate) uniform() bool {
 // signers are the CAs of the Secret's set that its certificate leads to.
 func (c *certificate) signers(now time.Time) (signers, others gen.CASet) {
 	for _, ca := range c.stored.CAs {
-		if verify.VerifyChain(c.stored.Chain, []*x509.Certificate{ca}, "", now).Code == "" {
+		if verify.OutcomeOf(c.stored.Chain, []*x509.Certificate{ca}, "", now).Code == "" {
 			signers = append(signers, ca)
 		} else {
 			others = append(others, ca)

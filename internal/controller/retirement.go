@@ -63,7 +63,7 @@ func (c *certificate) holdsRetired(now time.Time) bool {
 // served reports whether a pod serves a certificate of that CA, or what it serves is not known.
 func (c *certificate) served(ca *x509.Certificate, now time.Time) bool {
 	for _, p := range c.pods {
-		if p.err != nil || verify.VerifyChain(p.chain, []*x509.Certificate{ca}, "", now).Code == "" {
+		if p.err != nil || verify.OutcomeOf(p.chain, []*x509.Certificate{ca}, "", now).Code == "" {
 			return true
 		}
 	}

@@ -60,7 +60,7 @@ func mistrusted(o *observation, now time.Time) bool {
 	for _, c := range o.certificates {
 		for _, p := range c.stale() {
 			for _, e := range c.entries {
-				if verify.VerifyChain(p.chain, e.cas, c.name, now).Code != "" {
+				if verify.OutcomeOf(p.chain, e.cas, c.name, now).Code != "" {
 					return true
 				}
 			}

@@ -31,10 +31,14 @@ func (c *clock) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	// A server that tells no time, or not in the form of RFC 9110, section 5.6.7, cannot be compared with.
-	theirs, err := http.ParseTime(resp.Header.Get("Date"))
-	if err != nil {
-		return resp, nil
+	if theirs, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		c.compare(theirs)
 	}
+	return resp, nil
+}
+
+// compare notes the difference to the server's clock, and tells of it once.
+func (c *clock) compare(theirs time.Time) {
 	ours := c.now()
 	ahead := ours.Sub(theirs).Round(time.Second)
 	if ahead.Abs() <= maxSkew {
@@ -47,7 +51,6 @@ func (c *clock) RoundTrip(req *http.Request) (*http.Response, error) {
 				"here", ours.UTC().Format(time.RFC3339), "server", theirs.UTC().Format(time.RFC3339))
 		})
 	}
-	return resp, nil
 }
 
 // WrappedRoundTripper implements net.RoundTripperWrapper of apimachinery, by which a request that took too long is canceled.

@@ -20,8 +20,8 @@ type Outcome struct {
 	NotAfter time.Time
 }
 
-// VerifyChain is [gen.VerifyChain] in the terms of findings.
-func VerifyChain(chain, cas []*x509.Certificate, name string, now time.Time) Outcome {
+// OutcomeOf is [gen.VerifyChain] in the terms of findings.
+func OutcomeOf(chain, cas []*x509.Certificate, name string, now time.Time) Outcome {
 	leaf := chain[0]
 	_, notAfter, err := gen.VerifyChain(chain, cas, name, now)
 	var hostname x509.HostnameError

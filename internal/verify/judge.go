@@ -20,7 +20,7 @@ func (v *Verifier) judge(e *entry) {
 	refused := map[Code][]served{}
 	details := map[Code]string{}
 	for _, shown := range s.served {
-		o := VerifyChain(shown.chain, e.cas, s.name(v), v.now())
+		o := OutcomeOf(shown.chain, e.cas, s.name(v), v.now())
 		if o.Code != "" {
 			refused[o.Code] = append(refused[o.Code], shown)
 			details[o.Code] = o.Detail
@@ -134,11 +134,11 @@ func someOf(names []string) string {
 // untrusted reports whether an entry, or a client of the router, refuses what an endpoint serves.
 func (s *server) untrusted(v *Verifier, shown served) bool {
 	for _, e := range s.entries {
-		if VerifyChain(shown.chain, e.cas, s.name(v), v.now()).Code != "" {
+		if OutcomeOf(shown.chain, e.cas, s.name(v), v.now()).Code != "" {
 			return true
 		}
 	}
-	return len(s.entries) == 0 && VerifyChain(shown.chain, s.checked.CAs, "", v.now()).Code != ""
+	return len(s.entries) == 0 && OutcomeOf(shown.chain, s.checked.CAs, "", v.now()).Code != ""
 }
 
 // judgeSecret reports whether the API server will refuse the certificate of the Secret when pods start to serve it. In auto
@@ -153,7 +153,7 @@ func (v *Verifier) judgeSecret(s *server) (refused bool) {
 		}
 	}
 	for _, e := range s.entries {
-		if len(e.cas) > 0 && VerifyChain(s.checked.Chain, e.cas, s.name(v), v.now()).Code == Untrusted {
+		if len(e.cas) > 0 && OutcomeOf(s.checked.Chain, e.cas, s.name(v), v.now()).Code == Untrusted {
 			v.find(
 				SecretUntrusted, "Secret "+v.Namespace+"/"+s.Secret.Name, v.trustRemedy(s.Deployment),
 				"its certificate %s was signed by no CA in the caBundle of %s (%s)", short(s.checked.Leaf), e.Name, fingerprints(e.cas),
@@ -185,12 +185,12 @@ func (v *Verifier) judgeLife(s *server, entries []*entry) {
 			if e.server != s {
 				continue
 			}
-			if o := VerifyChain(shown.chain, e.cas, s.name(v), v.now()); o.Code == "" {
+			if o := OutcomeOf(shown.chain, e.cas, s.name(v), v.now()); o.Code == "" {
 				tell(s.holder(v, shown), shown.chain[0], o.NotAfter)
 			}
 		}
 		if len(s.entries) == 0 {
-			if o := VerifyChain(shown.chain, s.checked.CAs, "", v.now()); o.Code == "" {
+			if o := OutcomeOf(shown.chain, s.checked.CAs, "", v.now()); o.Code == "" {
 				tell(s.holder(v, shown), shown.chain[0], o.NotAfter)
 			}
 		}

@@ -68,7 +68,7 @@ func TestAChainIsGoodUntilTheEndOfItsLongestPath(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, Outcome{NotAfter: now.Add(c.want)}, VerifyChain(certs{leaf}, c.cas, "a", now))
+			assert.Equal(t, Outcome{NotAfter: now.Add(c.want)}, OutcomeOf(certs{leaf}, c.cas, "a", now))
 		})
 	}
 }
@@ -85,11 +85,11 @@ func TestAChainThatIsNotGoodIsExplained(t *testing.T) {
 	assert.Equal(t, Outcome{
 		Code: Expired, Detail: "leads to a CA (" + short(ended) + ") that is valid from 2026-11-24T07:30:00Z to 2026-11-24T08:29:00Z only",
 	},
-		VerifyChain(certs{leaf}, certs{ended}, "a", now))
-	assert.Equal(t, Outcome{Code: WrongName, Detail: "is for no DNS name, not for a"}, VerifyChain(certs{nameless}, certs{good}, "a", now))
+		OutcomeOf(certs{leaf}, certs{ended}, "a", now))
+	assert.Equal(t, Outcome{Code: WrongName, Detail: "is for no DNS name, not for a"}, OutcomeOf(certs{nameless}, certs{good}, "a", now))
 	assert.Equal(
 		t, Outcome{Code: Unusable, Detail: "cannot be used: certificate specifies an incompatible key usage"},
-		VerifyChain(certs{client}, certs{good}, "a", now),
+		OutcomeOf(certs{client}, certs{good}, "a", now),
 	)
 	two := certs{ended, ca.cert(true, -time.Hour/2, nil)}
 	assert.Equal(t, ended.NotAfter, last(two))

@@ -44,7 +44,7 @@ func (v *Verifier) judgeRouter(s *server) {
 			names = s.checked.Leaf.DNSNames
 		}
 		for _, name := range append([]string{""}, names...) {
-			o := VerifyChain(shown.chain, cas, name, v.now())
+			o := OutcomeOf(shown.chain, cas, name, v.now())
 			if o.Code == "" {
 				if s.NotAfter == nil || o.NotAfter.Before(*s.NotAfter) {
 					s.NotAfter = &o.NotAfter

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -213,7 +214,7 @@ func TestThePodThatServesAnotherCertificateIsNamed(t *testing.T) {
 		assert.Equal(t, Untrusted, report.Findings[0].Code)
 		assert.Equal(t, "webhook check.example.com of ValidatingWebhookConfiguration config", report.Findings[0].Object)
 		one, other = made(t, "x.ns.svc"), made(t, "x.ns.svc")
-		hook.ClientConfig.CABundle = append(one.CA, other.CA...)
+		hook.ClientConfig.CABundle = slices.Concat(one.CA, other.CA)
 		report = newFleet(r, map[string]*gen.Bundle{"one": &one, "other": &other}).verify(t)
 		require.NotEmpty(t, report.Findings)
 		assert.Equal(t, "wrong-name: Service ns/hook: the certificate "+short(

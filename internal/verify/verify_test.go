@@ -378,21 +378,21 @@ func TestErrorsEndTheRun(t *testing.T) {
 	})
 }
 
-func TestVerifyChain(t *testing.T) {
+func TestOutcomeOf(t *testing.T) {
 	b := made(t, "a.ns.svc")
 	chain, _ := gen.ParseCertificates(b.Cert)
 	cas, _ := gen.ParseCertificates(b.CA)
 	others, _ := gen.ParseCertificates(made(t, "b").CA)
 	ends := now.Add(1000 * time.Hour)
-	assert.Equal(t, Outcome{NotAfter: ends}, VerifyChain(chain, append(others, cas...), "a.ns.svc", now))
-	assert.Equal(t, Outcome{Code: Untrusted, Detail: "was signed by no CA that is trusted"}, VerifyChain(chain, others, "a.ns.svc", now))
-	assert.Equal(t, Outcome{Code: WrongName, Detail: "is for a.ns.svc, not for b.ns.svc"}, VerifyChain(chain, cas, "b.ns.svc", now))
+	assert.Equal(t, Outcome{NotAfter: ends}, OutcomeOf(chain, append(others, cas...), "a.ns.svc", now))
+	assert.Equal(t, Outcome{Code: Untrusted, Detail: "was signed by no CA that is trusted"}, OutcomeOf(chain, others, "a.ns.svc", now))
+	assert.Equal(t, Outcome{Code: WrongName, Detail: "is for a.ns.svc, not for b.ns.svc"}, OutcomeOf(chain, cas, "b.ns.svc", now))
 	assert.Equal(
-		t, Outcome{Code: Expired, Detail: "expired on 2027-01-05T00:30:00Z"}, VerifyChain(chain, cas, "a.ns.svc", ends.Add(time.Second)),
+		t, Outcome{Code: Expired, Detail: "expired on 2027-01-05T00:30:00Z"}, OutcomeOf(chain, cas, "a.ns.svc", ends.Add(time.Second)),
 	)
 	assert.Equal(
 		t, Outcome{Code: NotYetValid, Detail: "is valid from 2026-11-24T07:30:00Z only"},
-		VerifyChain(chain, cas, "a.ns.svc", now.Add(-2*time.Hour)),
+		OutcomeOf(chain, cas, "a.ns.svc", now.Add(-2*time.Hour)),
 	)
 }
 

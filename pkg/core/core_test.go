@@ -60,6 +60,8 @@ func TestTheConstantsAreThoseOfTheAPI(t *testing.T) {
 // full has something in every field of metadata that a server sets or keeps.
 func full() metav1.ObjectMeta {
 	at := metav1.NewTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	fields := &metav1.FieldsV1{}
+	fields.SetRawBytes([]byte(`{"f:data":{".":{},"f:a":{}}}`))
 	return metav1.ObjectMeta{
 		Name: "certs", GenerateName: "ce", Namespace: "ns", UID: "uid", ResourceVersion: "7", Generation: 2,
 		CreationTimestamp: at, DeletionTimestamp: &at, DeletionGracePeriodSeconds: ptr.To(int64(0)),
@@ -69,7 +71,7 @@ func full() metav1.ObjectMeta {
 		},
 		ManagedFields: []metav1.ManagedFieldsEntry{{
 			Manager: "m", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", Time: &at, FieldsType: "FieldsV1",
-			FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{".":{},"f:a":{}}}`)},
+			FieldsV1: fields,
 		}},
 	}
 }

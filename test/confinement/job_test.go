@@ -2,6 +2,7 @@ package confinement
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -40,7 +41,8 @@ func (s *stage) bootstrap(t testing.TB, more ...string) string {
 }
 
 func stderr(err error) string {
-	if exit, ok := err.(*exec.ExitError); ok {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
 		return string(exit.Stderr)
 	}
 	return ""

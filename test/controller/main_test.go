@@ -23,8 +23,6 @@ import (
 
 const (
 	replicas = 3
-	// annotation is what the controller rolls pods by.
-	annotation = "certgen.kthena.volcano.sh/certificate"
 	// deployment is the controller's.
 	deployment = "kthena-certgen"
 	// patience is how long what the controller does may take on a busy machine; how long it took is measured.

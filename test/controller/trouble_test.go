@@ -38,8 +38,7 @@ func requestName(r *http.Request) string {
 // onlyRegistry cuts a configuration down to its first component, and makes renewals due that the chart's settings do not: a
 // certificate of the init container's is too short-lived for this controller.
 func onlyRegistry(config string) string {
-	begin := strings.Index(config, "  - deployment: kthena-workload")
-	config = config[:begin]
+	config, _, _ = strings.Cut(config, "  - deployment: kthena-workload")
 	config = strings.Replace(config, "validity: 87600h", "validity: 200000h", 1)
 	return strings.Replace(config, "renewBefore: 0s", "renewBefore: 100000h", 1)
 }

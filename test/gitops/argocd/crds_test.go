@@ -3,6 +3,7 @@ package argocd
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/yaml"
 
 	"github.com/volcano-sh/kthena-certgen/test/gitops/scenario"
 	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
@@ -26,14 +26,17 @@ var definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Ver
 // and stay when the Application goes: that would take every object of theirs along.
 func writeCRDs(t *testing.T, repository string) {
 	t.Helper()
-	all, err := crds.All()
-	require.NoError(t, err)
 	require.NoError(t, os.Mkdir(filepath.Join(repository, crdsFolder), 0o755))
-	for _, crd := range all {
-		metav1.SetMetaDataAnnotation(&crd.ObjectMeta, "argocd.argoproj.io/sync-options", "ServerSideApply=true,Delete=false")
-		text, err := yaml.Marshal(crd)
+	paths, err := filepath.Glob(filepath.Join(env.Root, "test", "rig", "crds", "*.yaml"))
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(repository, crdsFolder, crd.Name+".yaml"), text, 0o644))
+		const meta, annotations = "\nmetadata:\n", "  annotations: {argocd.argoproj.io/sync-options: 'ServerSideApply=true,Delete=false'}\n"
+		require.Equal(t, 1, strings.Count(string(text), meta), path)
+		annotated := strings.Replace(string(text), meta, meta+annotations, 1)
+		require.NoError(t, os.WriteFile(filepath.Join(repository, crdsFolder, filepath.Base(path)), []byte(annotated), 0o644))
 	}
 }
 
