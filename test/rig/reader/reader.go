@@ -46,6 +46,15 @@ func New(t *testing.T, env *charttest.Environment) *Reader {
 	return &Reader{Dir: dir, root: env.Root, env: []string{"PATH=" + path, "HOME=" + home}}
 }
 
+// Prefer makes the programs of a folder come before those of the same names.
+func (r *Reader) Prefer(dir string) {
+	for n, variable := range r.env {
+		if path, ok := strings.CutPrefix(variable, "PATH="); ok {
+			r.env[n] = "PATH=" + dir + string(os.PathListSeparator) + path
+		}
+	}
+}
+
 // Write writes a file of the reader's own.
 func (r *Reader) Write(t *testing.T, name, content string) {
 	t.Helper()
