@@ -160,9 +160,12 @@ func (a *application) awaitHealthy(t *testing.T) {
 	})
 }
 
-// compared reports whether Argo CD has looked at what a field of the Application names.
+// compared reports whether Argo CD has looked at what a field of the Application names, if it has the field.
 func compared(o *unstructured.Unstructured, field string) bool {
-	wanted, _, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", field)
+	wanted, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", field)
+	if !found {
+		return true
+	}
 	seen, _, _ := unstructured.NestedFieldNoCopy(o.Object, "status", "sync", "comparedTo", field)
 	return assert.ObjectsAreEqual(wanted, seen)
 }
