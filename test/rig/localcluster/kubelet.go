@@ -20,8 +20,9 @@ import (
 const (
 	// defaultVolumeDelay is the kubelet's sync period.
 	defaultVolumeDelay = time.Minute
-	// retryInterval is the wait before another try of what has failed for a reason outside the pod.
-	retryInterval = 200 * time.Millisecond
+	// retryInterval is the wait before another try of what has failed for a reason outside the pod, such as a Secret that is missing: a
+	// kubelet waits for half a second, then twice as long each time.
+	retryInterval = time.Second
 )
 
 // PodOptions says how pods are run.
