@@ -57,6 +57,30 @@ func TestTheRouterHasStartedWhenItIsReady(t *testing.T) {
 	}
 }
 
+// cert-manager's CA injector learns of a Certificate's Secret when the first new pod does, and the API server must trust the pod first.
+func TestAPodIsReadyAfterTheInjectorInCertManagerMode(t *testing.T) {
+	certManager := "{global: {certManagementMode: cert-manager}, "
+	for _, c := range []struct {
+		name, values string
+		seconds      int32
+	}{
+		{"cert-manager mode", certManager + "}", 2},
+		{"cert-manager mode without webhooks", certManager + perComponent("{webhook: {enabled: false}}")[1:], 0},
+		{"auto mode", "{}", 0},
+		{"manual mode", manual(t, ""), 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for name, d := range components(render(t, c.values)) {
+				if probe := d.Spec.Template.Spec.Containers[0].StartupProbe; probe != nil {
+					assert.Equal(t, c.seconds, probe.InitialDelaySeconds, name)
+				} else {
+					assert.Contains(t, c.name, "without webhooks", name)
+				}
+			}
+		})
+	}
+}
+
 func TestPodsOfAComponentPreferNodesOfTheirOwn(t *testing.T) {
 	for name, d := range components(render(t, perComponent("{replicas: 2}"))) {
 		preferred := d.Spec.Template.Spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution

@@ -193,6 +193,14 @@ func TestContainersRestart(t *testing.T) {
 		})
 	}
 
+	t.Run("a container that listens at once is not ready before the initial delay of its startup probe", func(t *testing.T) {
+		spec := webhookDeployment("delayed", 1).Spec.Template.Spec
+		spec.Containers[0].StartupProbe.InitialDelaySeconds = 2
+		pod := awaitPod(t, runPod(t, namespace, spec), isReady)
+		started := pod.Status.ContainerStatuses[0].State.Running.StartedAt
+		assert.GreaterOrEqual(t, time.Since(started.Time), 2*time.Second)
+	})
+
 	for runs, phase := range map[string]corev1.PodPhase{"1": corev1.PodSucceeded, "2": corev1.PodFailed} {
 		t.Run(fmt.Sprintf("a pod that is not to be restarted and works in run %s ends as %s", runs, phase), func(t *testing.T) {
 			c := tool("main", "count", "/data/runs", runs)

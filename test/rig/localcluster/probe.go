@@ -58,12 +58,17 @@ func (c *container) watchHealth(ctx context.Context, process *process) <-chan st
 }
 
 // poll probes again and again, and gives its verdict whenever as many probes in a row as the threshold says have come out the same,
-// until the verdict returns true or ctx ends. It starts at once, and does not wait for the next period when the container begins to
-// listen. What has no probe is well.
+// until the verdict returns true or ctx ends. It starts after the initial delay, and does not wait for the next period when the
+// container begins to listen. What has no probe is well.
 func (c *container) poll(ctx context.Context, p *corev1.Probe, listening <-chan struct{}, verdict func(ok bool) (done bool)) {
 	if p == nil {
 		verdict(true)
 		return
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(time.Duration(p.InitialDelaySeconds) * time.Second):
 	}
 	wait := time.Duration(0)
 	last, inRow := false, int32(0)

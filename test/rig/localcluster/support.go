@@ -24,7 +24,7 @@ var handled = map[string][]string{
 	"containers.env.valueFrom":     {"fieldRef", "secretKeyRef", "configMapKeyRef"},
 	"containers.volumeMounts":      {"name", "mountPath", "readOnly", "recursiveReadOnly"},
 	"containers.lifecycle.preStop": {"sleep"},
-	"containers.startupProbe":      thresholds, "containers.startupProbe.httpGet": httpGet,
+	"containers.startupProbe":      append([]string{"initialDelaySeconds"}, thresholds...), "containers.startupProbe.httpGet": httpGet,
 	"containers.readinessProbe": thresholds, "containers.readinessProbe.httpGet": httpGet,
 	"containers.livenessProbe": thresholds, "containers.livenessProbe.httpGet": httpGet,
 }

@@ -92,7 +92,7 @@ startupProbe:
     path: /healthz
     port: webhook
     scheme: HTTPS
-  {{- toYaml .values.probes.startup | nindent 2 }}
+  {{- include "kthena.pod.startup" . | nindent 2 }}
 readinessProbe:
   httpGet:
     path: /healthz

@@ -100,3 +100,14 @@ lifecycle:
       seconds: {{ . }}
 {{- end }}
 {{- end }}
+
+{{/*
+Times of a startup probe. In cert-manager mode the Certificate's Secret reaches a new pod and cert-manager's CA injector in the same
+moment, and the API server must trust the pod before it is ready: so it is asked two seconds later. Takes: component.
+*/}}
+{{- define "kthena.pod.startup" -}}
+{{- if and .values.webhook.enabled (eq .ctx.Values.global.certManagementMode "cert-manager") -}}
+initialDelaySeconds: 2
+{{ end -}}
+{{ toYaml .values.probes.startup }}
+{{- end }}
