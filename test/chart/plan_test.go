@@ -13,93 +13,56 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/volcano-sh/kthena-certgen/internal/plan"
 	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 	"github.com/volcano-sh/kthena-certgen/test/rig/reader"
 )
 
-// planner asks for plans about an installation, and does what they say.
-type planner struct {
-	*reader.Reader
-	i *charttest.Installation
-}
-
-// ask prints the plan of a switch. For manual mode it is about what generate has written.
-func (p planner) ask(t *testing.T, to string) plan.Plan {
+// newPlanner makes a planner for an installation, and what manual mode needs.
+func newPlanner(t *testing.T, i *charttest.Installation) reader.Planner {
 	t.Helper()
-	command := "kthena-certgen plan --namespace " + p.i.Namespace + " --output json --to " + to
-	if to == charttest.Manual {
-		command += " --values manual/values.yaml --ca-cert manual/ca.crt"
-	}
-	var found plan.Plan
-	require.NoError(t, json.Unmarshal([]byte(p.Run(t, command+" 2>/dev/null || test $? = 3")), &found))
-	return found
+	p := reader.Planner{Reader: reader.New(t, env), Installation: i}
+	generate(t, p)
+	return p
 }
 
-// generate makes what manual mode needs.
-func (p planner) generate(t *testing.T) {
+func generate(t *testing.T, p reader.Planner) {
 	t.Helper()
 	subcharts := "registry,workload,networking"
 	if testing.Short() {
 		subcharts = "registry"
 	}
-	p.Run(t, "kthena-certgen generate --force --namespace "+p.i.Namespace+" --output-dir manual --subchart "+subcharts)
+	p.Generate(t, subcharts)
 }
 
 // What plan prints is run as it is, from each mode to each other, while objects are sent.
 func TestWhatPlanPrintsSwitchesWithoutAGap(t *testing.T) {
 	i := env.Prepare(t)
-	p := planner{reader.New(t, env), i}
-	p.generate(t)
+	p := newPlanner(t, i)
 	p.Run(t, "kubectl apply --filename manual/secrets.yaml")
 	i.Install(t, inMode(charttest.Auto, 3))
-	from := charttest.Auto
-	for _, to := range []string{
-		charttest.Auto, charttest.CertManager, charttest.Manual, charttest.Auto, charttest.Manual, charttest.Manual, charttest.CertManager,
-		charttest.CertManager, charttest.Auto,
-	} {
-		found := p.ask(t, to)
-		require.Empty(t, found.Refused)
-		assert.Equal(t, []string{from, to}, []string{found.From, found.To})
-		if from == to {
-			assert.Empty(t, found.Steps)
-			continue
-		}
-		require.NotEmpty(t, found.Steps)
-		// Not measure, which wants all trust to be kept: the last step to manual mode trusts one CA alone.
-		objects := i.Probe(t, probeRate)
-		for _, s := range found.Steps {
-			p.Run(t, s.Command)
-		}
-		i.Settle(t)
-		r := objects.Stop()
-		charttest.AssertNoneFailed(t, r)
-		t.Logf("%s -> %s as planned: %s", from, to, charttest.Figures(r))
-		requireAdmission(t, i)
-		from = to
-	}
+	_, entries := observed()
+	p.Switch(t, probeRate, entries)
 }
 
 func TestPlanRefusesWhatCannotWork(t *testing.T) {
 	i := env.Prepare(t)
-	p := planner{reader.New(t, env), i}
+	p := newPlanner(t, i)
 	i.Install(t, charttest.Merged(inMode(charttest.Auto, 1), only("registry")))
 	refused := func(t *testing.T, to, want string) {
 		t.Helper()
-		found := p.ask(t, to)
+		found := p.Ask(t, to)
 		require.Len(t, found.Refused, 1)
 		assert.Contains(t, found.Refused[0], want)
 		assert.Empty(t, found.Steps)
 	}
 	secret := "Secret " + i.Namespace + "/registry-webhook-certs-manual"
-	p.generate(t)
 	refused(
 		t, charttest.Manual,
 		secret+" does not exist, and Service registry-webhook would serve from it: create it, or name another one by "+
 			"registry.controllerManager.webhook.tls.secretName",
 	)
 	p.Run(t, "kubectl apply --filename manual/secrets.yaml")
-	p.generate(t)
+	generate(t, p)
 	refused(t, charttest.Manual, secret+" cannot be used with the CA of manual/ca.crt: chain: no CA of the set has signed the certificate")
 	p.Run(t, "kubectl annotate --namespace "+i.Namespace+" secret registry-webhook-certs-manual cert-manager.io/certificate-name=x")
 	refused(t, charttest.Manual, secret+" is cert-manager's, which goes away with the switch")
@@ -130,7 +93,7 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 	// As if there were no release, until the test wants to uninstall it.
 	p.Run(t, "kubectl label secrets --namespace "+i.Namespace+" --selector owner=helm --overwrite owner=nobody")
 	defer p.Run(t, "kubectl label secrets --namespace "+i.Namespace+" --selector owner=nobody --overwrite owner=helm")
-	found := p.ask(t, charttest.CertManager)
+	found := p.Ask(t, charttest.CertManager)
 	assert.True(t, slices.ContainsFunc(found.Refused, func(r string) bool {
 		return strings.Contains(r, "Helm knows no release kthena in namespace "+i.Namespace)
 	}))
@@ -139,7 +102,7 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 // A key of the user's under the name that cert-manager writes to is kept first.
 func TestPlanKeepsAKeyThatCertManagerReplaces(t *testing.T) {
 	i := env.Prepare(t)
-	p := planner{reader.New(t, env), i}
+	p := newPlanner(t, i)
 	name := "registry-webhook." + i.Namespace + ".svc"
 	ca := i.CreateOwnSecret(t, "registry-webhook-certs", name, name+".cluster.local")
 	i.Install(t, charttest.Merged(charttest.Merged(inMode(charttest.Manual, 1), only("registry")),
@@ -151,7 +114,7 @@ func TestPlanKeepsAKeyThatCertManagerReplaces(t *testing.T) {
 	}
 	before := key("registry-webhook-certs")
 	begun := i.Probe(t, probeRate)
-	for _, s := range p.ask(t, charttest.CertManager).Steps {
+	for _, s := range p.Ask(t, charttest.CertManager).Steps {
 		p.Run(t, s.Command)
 	}
 	i.Settle(t)

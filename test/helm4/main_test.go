@@ -9,4 +9,4 @@ import (
 // env is the cluster that the tests of this package share.
 var env *charttest.Environment
 
-func TestMain(m *testing.M) { charttest.Main(m, charttest.Options{}, &env) }
+func TestMain(m *testing.M) { charttest.Main(m, charttest.Options{CertManager: true}, &env) }
