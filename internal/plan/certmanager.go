@@ -105,20 +105,32 @@ func (f *facts) lookAtCertificates(ctx context.Context) error {
 			continue
 		}
 		name := f.of(s.values, s.secret)
-		// What the old pods serve from, under a name that was given for manual mode and not for this one.
-		if f.report.Mode == verify.Manual && name != s.secret && lookup(f.wanted.Values, s.values) == "" &&
-			f.report.Servers[i].Secret.Name == name {
-			f.resetSecrets = append(f.resetSecrets, strings.Join(s.values, ".")+"="+s.secret)
-			name = s.secret
-		}
-		var o object
-		found, err := f.get(ctx, resource.Secrets.Path(f.report.Namespace, name), nil, &o)
+		o, found, err := f.secret(ctx, name)
 		if err != nil {
 			return err
 		}
-		if found && o.Metadata.Annotations["cert-manager.io/certificate-name"] == "" {
+		// A name that was given for manual mode, and not for this one.
+		if name != s.secret && lookup(f.wanted.Values, s.values) == "" &&
+			(isUsers(o, found) || f.report.Mode == verify.Manual && f.report.Servers[i].Secret.Name == name) {
+			f.resetSecrets = append(f.resetSecrets, strings.Join(s.values, ".")+"="+s.secret)
+			name = s.secret
+			if o, found, err = f.secret(ctx, name); err != nil {
+				return err
+			}
+		}
+		if isUsers(o, found) {
 			f.overwritten = append(f.overwritten, name)
 		}
 	}
 	return nil
+}
+
+func (f *facts) secret(ctx context.Context, name string) (o object, found bool, err error) {
+	found, err = f.get(ctx, resource.Secrets.Path(f.report.Namespace, name), nil, &o)
+	return o, found, err
+}
+
+// isUsers reports whether a Secret, if it was found, is nobody's but the user's: cert-manager has not written it.
+func isUsers(o object, found bool) bool {
+	return found && o.Metadata.Annotations["cert-manager.io/certificate-name"] == ""
 }

@@ -40,10 +40,11 @@ type facts struct {
 
 // helmRelease is the release as Helm has stored it.
 type helmRelease struct {
-	revision   int
-	chart      string
-	values     map[string]any
-	serverSide bool // applied on the server's side, as Helm 4 does
+	revision int
+	chart    string
+	values   map[string]any
+	// applied says how: "ssa" is on the server's side, "csa" on the client's, both by Helm 4. Helm 3 does not say.
+	applied string
 }
 
 // object is one of any kind.
@@ -163,22 +164,7 @@ func (f *facts) lookAtHelm(ctx context.Context) error {
 		)
 		return nil
 	}
-	for _, r := range resource.WebhookConfigurations {
-		var all list
-		query := url.Values{"labelSelector": {"app.kubernetes.io/instance=" + f.report.Release}}
-		if _, err := f.get(ctx, r.Path("", ""), query, &all); err != nil {
-			return err
-		}
-		for _, o := range all.Items {
-			for _, m := range o.Metadata.ManagedFields {
-				f.helm.serverSide = f.helm.serverSide || m.Manager == "helm" && m.Operation == metav1.ManagedFieldsOperationApply
-			}
-		}
-	}
-	by := "Helm 3, or Helm 4 on the client's side"
-	if f.helm.serverSide {
-		by = "Helm 4"
-	}
+	by := map[string]string{"": "Helm 3", "csa": "Helm 4 on the client's side", "ssa": "Helm 4"}[f.helm.applied]
 	f.found = append(f.found, fmt.Sprintf("revision %d of chart %s, by %s", f.helm.revision, f.helm.chart, by))
 	return nil
 }
@@ -198,15 +184,16 @@ func (h *helmRelease) read(data []byte) error {
 		return err
 	}
 	var stored struct {
-		Config map[string]any
-		Chart  struct {
+		Applied string `json:"apply_method"`
+		Config  map[string]any
+		Chart   struct {
 			Metadata struct{ Name, Version string }
 		}
 	}
 	if err := json.Unmarshal(text, &stored); err != nil {
 		return err
 	}
-	h.values, h.chart = stored.Config, stored.Chart.Metadata.Name+"-"+stored.Chart.Metadata.Version
+	h.applied, h.values, h.chart = stored.Applied, stored.Config, stored.Chart.Metadata.Name+"-"+stored.Chart.Metadata.Version
 	return nil
 }
 
@@ -223,8 +210,7 @@ func (f *facts) lookAtSecrets(ctx context.Context) error {
 		}
 		name := f.of(s.values, s.secret)
 		id := "Secret " + f.report.Namespace + "/" + name
-		var o object
-		found, err := f.get(ctx, resource.Secrets.Path(f.report.Namespace, name), nil, &o)
+		o, found, err := f.secret(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -238,7 +224,7 @@ func (f *facts) lookAtSecrets(ctx context.Context) error {
 			)
 			continue
 		}
-		if o.Metadata.Annotations["cert-manager.io/certificate-name"] != "" {
+		if !isUsers(o, found) {
 			f.refused = append(
 				f.refused,
 				fmt.Sprintf("%s is cert-manager's, which goes away with the switch: name one of your own by %s", id, strings.Join(s.values, ".")),

@@ -167,9 +167,10 @@ func (f *facts) steps() []Step {
 	if f.report.Mode != verify.Manual {
 		return append(steps, Step{"Switch.", f.upgrade("helm upgrade", set)})
 	}
-	upgrade := "helm upgrade --install"
-	if f.helm.serverSide {
-		upgrade += " --server-side=false"
+	// Without a history Helm 4 would apply on the server's side, whatever was before, and so remove what Helm has set.
+	upgrade, hint := "helm upgrade --install --server-side=false", ""
+	if f.helm.applied == "" {
+		upgrade, hint = "helm upgrade --install", " With Helm 4, add --server-side=false."
 	}
 	if f.controller {
 		steps = append(steps, Step{"Take the controller away, which nothing waits for; the switch makes it anew. What Helm knows no revision " +
@@ -182,7 +183,7 @@ func (f *facts) steps() []Step {
 			"revision before.",
 			fmt.Sprintf("kubectl get secrets %s --output yaml > %s-history.yaml", history, r)},
 		Step{"Put it aside. There is no helm rollback to what was before.", "kubectl delete secrets " + history},
-		Step{"Switch. If it is interrupted, run it again.", f.upgrade(upgrade, set)})
+		Step{"Switch. If it is interrupted, run it again." + hint, f.upgrade(upgrade, set)})
 }
 
 // toManual are the steps after the values are kept.
@@ -195,10 +196,10 @@ func (f *facts) toManual(set []string) []Step {
 			"kthena-certgen ca-bundle" + flags + " --add " + ca + " > both.crt"},
 	}
 	upgrade := "helm upgrade"
-	if f.helm.serverSide { // the step before has made them kthena-certgen's
+	if f.helm.applied == "ssa" { // the step before has made them kthena-certgen's
 		steps = append(steps, Step{"Give up the bundles, which Helm 4 would not take from kthena-certgen.", "kthena-certgen release" + flags})
 	}
-	if f.helm.serverSide && f.ownedByOthers() {
+	if f.helm.applied == "ssa" && f.ownedByOthers() {
 		upgrade += " --force-conflicts"
 	}
 	with := func(file string) []string {

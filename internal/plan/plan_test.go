@@ -20,7 +20,7 @@ func found(from, to string, owners ...string) *facts {
 			Release: "k", Namespace: "ns", Mode: from, Verdict: verify.VerdictOK, Webhooks: []verify.Webhook{{BundleManagers: owners}},
 		},
 		wanted: Wanted{Mode: to, Chart: "charts/kthena", ValuesFile: "my values.yaml", CAFile: "ca.crt"},
-		helm:   helmRelease{revision: 1, serverSide: true}, controller: true,
+		helm:   helmRelease{revision: 1, applied: "ssa"}, controller: true,
 	}
 }
 
@@ -38,10 +38,25 @@ func TestHelm4HasItsOwnCommands(t *testing.T) {
 	const set = " --values k-values.yaml --values 'my values.yaml' --set global.certManagementMode="
 	const both, own = ` --set-string global.webhook.caBundle="$(base64 -w0 ` +
 		`both.crt)"`, ` --set-string global.webhook.caBundle="$(base64 -w0 ca.crt)"`
+	client := func(f *facts) *facts {
+		f.helm.applied = "csa"
+		return f
+	}
 	for name, tc := range map[string]struct {
 		facts *facts
 		want  []string
 	}{
+		"from auto to manual mode, on the client's side": {client(found(verify.Auto, verify.Manual, "helm", "other")), []string{
+			values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > both.crt",
+			"helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + both,
+			"helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + own,
+		}},
+		"from manual to auto mode, on the client's side": {client(found(verify.Manual, verify.Auto, "helm")), []string{
+			values, "kubectl delete deployment kthena-certgen --namespace ns",
+			"kubectl get secrets --namespace ns --selector owner=helm,name=k --output yaml > k-history.yaml",
+			"kubectl delete secrets --namespace ns --selector owner=helm,name=k",
+			"helm upgrade --install --server-side=false k charts/kthena --namespace ns --wait" + set + "auto",
+		}},
 		"from auto to manual mode": {found(verify.Auto, verify.Manual, "kthena-certgen"), []string{
 			values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > both.crt",
 			"kthena-certgen release --namespace ns --release k",
@@ -112,7 +127,8 @@ func TestWhatHelmHasStoredIsRead(t *testing.T) {
 		return []byte(base64.StdEncoding.EncodeToString(b.Bytes()))
 	}
 	var h helmRelease
-	require.NoError(t, h.read(pack(`{"config":{"a":{"b":"c"}},"chart":{"metadata":{"name":"kthena","version":"1.2.3"}}}`)))
+	require.NoError(t, h.read(pack(`{"config":{"a":{"b":"c"}},"chart":{"metadata":{"name":"kthena","version":"1.2.3"}},"apply_method":"ssa"}`)))
+	assert.Equal(t, "ssa", h.applied)
 	assert.Equal(t, "kthena-1.2.3", h.chart)
 	assert.Equal(t, "c", lookup(h.values, []string{"a", "b"}))
 	assert.Empty(t, lookup(h.values, []string{"a", "b", "c", "d"}))

@@ -42,10 +42,12 @@ func (p Planner) Ask(t *testing.T, to string) plan.Plan {
 	return found
 }
 
-// Switch runs what plan prints for each of everySwitch as it is, while so many objects a second are sent, of which none may fail. The
-// installation has so many entries.
+// Switch runs what plan prints for each of everySwitch as it is, while so many objects a second are sent, of which none may fail, and
+// nobody may touch the user's Secrets. The installation has so many entries.
 func (p Planner) Switch(t *testing.T, rate, entries int) {
 	t.Helper()
+	const secrets = "kubectl get --filename manual/secrets.yaml --output yaml"
+	own := p.Run(t, secrets)
 	from := charttest.Auto
 	for _, to := range everySwitch {
 		found := p.Ask(t, to)
@@ -65,6 +67,7 @@ func (p Planner) Switch(t *testing.T, rate, entries int) {
 		charttest.AssertNoneFailed(t, r)
 		t.Logf("%s -> %s as planned: %s", from, to, charttest.Figures(r))
 		p.Installation.RequireAdmission(t, entries)
+		require.Equal(t, own, p.Run(t, secrets))
 		from = to
 	}
 }
