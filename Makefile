@@ -10,7 +10,7 @@ PLATFORMS ?= linux/amd64,linux/arm64
 CERTGEN := -tags nethttpomithttp2
 
 # Modules whose requirements an importer of pkg/... is spared. Go looks for nothing of theirs from the root.
-MODULES := hack/image hack/terminal
+MODULES := hack/image hack/plot hack/terminal
 
 # A user's settings must not change what is built or tested. The flags are those that the control plane is built with, so
 # that packages which both need are compiled once.
@@ -33,6 +33,10 @@ RECORD := MAKEFLAGS= MAKELEVEL= bin/terminal
 bin/terminal: $(wildcard hack/terminal/*)
 	@cd hack/terminal && $(GO) build -o ../../bin/terminal .
 
+.PHONY: bin/plot
+bin/plot:
+	@$(GO) build -C hack/plot -o ../../$@ .
+
 .PHONY: demo-picture
 demo-picture: build bin/terminal ## Run the demo on a terminal, draw what it shows as docs/demo.svg, and write the same text into the README
 	@$(RECORD) -o docs/demo.svg -title "What a terminal shows during make demo" -- make demo
@@ -44,10 +48,10 @@ verify-picture: build bin/terminal ## Draw what verify prints of a release that 
 	@$(GO) run ./hack/picture verify
 
 .PHONY: dashboard-picture
-dashboard-picture: build ## Record the controller's metrics for five minutes and draw what the dashboard shows of them as docs/dashboard.svg
+dashboard-picture: build bin/plot ## Record the controller's metrics for five minutes and draw what the dashboard shows of them as docs/dashboard.svg
 	@$(GO) run ./hack/controlplane servers controllers >/dev/null
 	@$(GO) run ./hack/picture record
-	@$(GO) run ./hack/picture dashboard
+	@bin/plot dashboard
 
 ##@ Develop
 
@@ -150,8 +154,9 @@ matrix: controlplane build ## Measure every switch between modes with 1 and 3 re
 	@$(GO) test -v ./test/chart -run 'Matrix|FailedSwitch|RenewedCertificate|LeftWithoutAGap'
 
 .PHONY: bench
-bench: controlplane build bench-tools ## Measure the program against the floor, the chart's render and the libraries (UPDATE=1 commits the ratios and their picture)
+bench: controlplane build bench-tools $(if $(UPDATE),bin/plot) ## Measure the program against the floor, the chart's render and the libraries (UPDATE=1 commits the ratios and their picture)
 	@bin/bench/bench -out bin/bench/report.json $(if $(UPDATE),-update)
+	@$(if $(UPDATE),bin/plot ratios)
 	@$(GO) test -run '^$$' -bench . -count 6 ./pkg/gen ./pkg/webhook
 
 .PHONY: bench-check
