@@ -9,7 +9,7 @@ PLATFORMS ?= linux/amd64,linux/arm64
 # client-go brings its own HTTP/2, so the program does without the second one in net/http; hack/image and the Dockerfile agree.
 CERTGEN := -tags nethttpomithttp2
 
-# Modules whose requirements an importer of pkg/... is spared. Go looks for nothing of theirs from the root.
+# Modules of their own, so that nobody who imports pkg takes over what they require. ./... of the root leaves them out.
 MODULES := hack/image hack/plot hack/terminal
 
 # A user's settings must not change what is built or tested. The flags are those that the control plane is built with, so
