@@ -9,6 +9,9 @@ PLATFORMS ?= linux/amd64,linux/arm64
 # client-go brings its own HTTP/2, so the program does without the second one in net/http; hack/image and the Dockerfile agree.
 CERTGEN := -tags nethttpomithttp2
 
+# Modules of their own, so that nobody who imports pkg takes over what they require. ./... of the root leaves them out.
+MODULES := hack/image hack/plot hack/terminal
+
 # A user's settings must not change what is built or tested. The flags are those that the control plane is built with, so
 # that packages which both need are compiled once.
 export GOFLAGS     := -mod=readonly -buildvcs=false -trimpath
@@ -30,6 +33,10 @@ RECORD := MAKEFLAGS= MAKELEVEL= bin/terminal
 bin/terminal: $(wildcard hack/terminal/*)
 	@cd hack/terminal && $(GO) build -o ../../bin/terminal .
 
+.PHONY: bin/plot
+bin/plot:
+	@$(GO) build -C hack/plot -o ../../$@ .
+
 .PHONY: demo-picture
 demo-picture: build bin/terminal ## Run the demo on a terminal, draw what it shows as docs/demo.svg, and write the same text into the README
 	@$(RECORD) -o docs/demo.svg -title "What a terminal shows during make demo" -- make demo
@@ -41,10 +48,10 @@ verify-picture: build bin/terminal ## Draw what verify prints of a release that 
 	@$(GO) run ./hack/picture verify
 
 .PHONY: dashboard-picture
-dashboard-picture: build ## Record the controller's metrics for five minutes and draw what the dashboard shows of them as docs/dashboard.svg
+dashboard-picture: build bin/plot ## Record the controller's metrics for five minutes and draw what the dashboard shows of them as docs/dashboard.svg
 	@$(GO) run ./hack/controlplane servers controllers >/dev/null
 	@$(GO) run ./hack/picture record
-	@$(GO) run ./hack/picture dashboard
+	@bin/plot dashboard
 
 ##@ Develop
 
@@ -59,17 +66,21 @@ controlplane: ## Build etcd, kube-apiserver and the controllers from their Go mo
 	@$(GO) run ./hack/controlplane >/dev/null
 
 .PHONY: test
-test: controlplane build ## Run every test, on a real API server
+test: controlplane build test-modules ## Run every test, on a real API server
 	@$(GO) vet -tags e2e ./...
 	@# Without -vet=off go test would look at all packages that are required once more, by other rules.
 	@# What has not changed is not tested again, as Go does, but for what needs the programs in bin: that is, every time.
 	@$(GO) test -short -vet=off -timeout 30m ./charts/... ./cmd/... ./docs/... ./hack/... ./internal/... ./pkg/... ./test/rig/...
-	@cd hack/terminal && $(GO) vet ./... && $(GO) test ./...
 	@# Many of these tests wait for something, so more of them than there are processors may run at once.
 	@$(GO) test -short -vet=off -count=1 -parallel 6 -timeout 30m $$($(GO) list ./test/... | grep -v /test/rig/)
 
+.PHONY: test-modules
+test-modules:
+	@# Each time: of a file outside the module of a test Go does not see that it has changed.
+	@for module in $(MODULES); do $(GO) vet -C $$module ./... && $(GO) test -C $$module -vet=off -count=1 ./... || exit 1; done
+
 .PHONY: test-long
-test-long: controlplane build ## Run every test with the numbers of make matrix, make rotation and 500 bootstraps at once
+test-long: controlplane build test-modules ## Run every test with the numbers of make matrix, make rotation and 500 bootstraps at once
 	@$(GO) test -timeout 60m ./...
 
 .PHONY: test-helm4
@@ -143,8 +154,9 @@ matrix: controlplane build ## Measure every switch between modes with 1 and 3 re
 	@$(GO) test -v ./test/chart -run 'Matrix|FailedSwitch|RenewedCertificate|LeftWithoutAGap'
 
 .PHONY: bench
-bench: controlplane build bench-tools ## Measure the program against the floor, the chart's render and the libraries (UPDATE=1 commits the ratios and their picture)
+bench: controlplane build bench-tools $(if $(UPDATE),bin/plot) ## Measure the program against the floor, the chart's render and the libraries (UPDATE=1 commits the ratios and their picture)
 	@bin/bench/bench -out bin/bench/report.json $(if $(UPDATE),-update)
+	@$(if $(UPDATE),bin/plot ratios)
 	@$(GO) test -run '^$$' -bench . -count 6 ./pkg/gen ./pkg/webhook
 
 .PHONY: bench-check
@@ -167,7 +179,7 @@ golden: ## Write the golden files anew from what the code does now
 
 .PHONY: lint
 lint: lint-chart ## Run golangci-lint, actionlint, yamlfmt and kube-score (builds them first: about five minutes once)
-	@$(TOOL) golangci-lint run ./...
+	@lint="$$($(TOOL) -n golangci-lint)" && for module in . $(MODULES); do (cd $$module && "$$lint" run ./...) || exit 1; done
 	@$(GO) tool -modfile=hack/actionlint/go.mod actionlint
 
 .PHONY: vet-systems
@@ -188,7 +200,7 @@ lint-chart: ## Run yamlfmt over the chart's values, and kube-score over what it 
 
 .PHONY: vulncheck
 vulncheck: ## Look for known vulnerabilities in what is linked (needs their database, which is online)
-	@$(TOOL) govulncheck ./...
+	@for module in . $(MODULES); do $(TOOL) govulncheck -C $$module ./... || exit 1; done
 
 .PHONY: docs
 docs: ## Write the chart's README anew from the comments in its values, and docs/cli.md from the commands
@@ -201,17 +213,7 @@ man: ## Write the man pages into bin/man
 
 .PHONY: tidy
 tidy: ## Tidy the Go modules
-	@$(GO) mod tidy
-	@for module in hack/controlplane/*/; do (cd $$module && $(GO) mod tidy) || exit 1; done
-	@cd hack/actionlint && $(GO) mod tidy
-	@cd hack/chartlint && $(GO) mod tidy
-	@cd hack/gremlins && $(GO) mod tidy
-	@cd hack/promtool && $(GO) mod tidy
-	@cd hack/setup-envtest && $(GO) mod tidy
-	@cd hack/terminal && $(GO) mod tidy
-	@cd hack/tools && $(GO) mod tidy
-	@cd test/helm4 && $(GO) mod tidy
-	@cd test/gitops && $(GO) mod tidy
+	@for file in $$(git ls-files go.mod '*/go.mod'); do (cd $$(dirname $$file) && $(GO) mod tidy) || exit 1; done
 
 .PHONY: clean
 clean: ## Remove what was built
@@ -219,14 +221,18 @@ clean: ## Remove what was built
 
 ##@ Ship
 
-IMAGE := $(GO) run ./hack/image -platforms '$(PLATFORMS)' -version '$(VERSION)' $(if $(RELEASE),-release)
+.PHONY: bin/image
+bin/image:
+	@$(GO) build -C hack/image -o ../../$@ .
+
+IMAGE := bin/image -platforms '$(PLATFORMS)' -version '$(VERSION)' $(if $(RELEASE),-release)
 
 .PHONY: image
-image: ## Build the image of kthena-certgen into dist, without a container runtime (PLATFORMS=linux/arm64, RELEASE=1)
+image: bin/image ## Build the image of kthena-certgen into dist, without a container runtime (PLATFORMS=linux/arm64, RELEASE=1)
 	@$(IMAGE) kthena-certgen
 
 .PHONY: standin-images
-standin-images: ## Build images of the stand-in under the names of Kthena's own, for e2e
+standin-images: bin/image ## Build images of the stand-in under the names of Kthena's own, for e2e
 	@$(IMAGE) kthena-controller-manager kthena-router
 
 .PHONY: release-archives

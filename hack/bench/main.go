@@ -21,9 +21,9 @@ import (
 const subject = "kthena-certgen"
 
 type options struct {
-	contenders, out, baseline, chart string
-	rounds, crowds                   int
-	check, update                    bool
+	contenders, out, baseline string
+	rounds, crowds            int
+	check, update             bool
 }
 
 func main() {
@@ -33,9 +33,8 @@ func main() {
 	flag.IntVar(&o.crowds, "crowds", 3, "runs of each program per number of bootstraps at once; 0 for none")
 	flag.StringVar(&o.out, "out", "", "file for everything that was measured, as JSON")
 	flag.StringVar(&o.baseline, "baseline", "hack/bench/baseline.json", "the committed ratios")
-	flag.StringVar(&o.chart, "chart", "docs/performance.svg", "the committed ratios as a picture")
 	flag.BoolVar(&o.check, "check", false, "fail when a ratio is worse than the committed one")
-	flag.BoolVar(&o.update, "update", false, "write the ratios, and their picture, as those to commit")
+	flag.BoolVar(&o.update, "update", false, "write the ratios as those to commit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
@@ -137,14 +136,7 @@ func compare(o options, r report) error {
 			continue
 		}
 		if o.update {
-			if err := writeJSON(o.baseline, c.Ratios.rounded()); err != nil {
-				return err
-			}
-			committed, err := readBaseline(o.baseline)
-			if err != nil {
-				return err
-			}
-			return writeChart(o.chart, committed)
+			return writeJSON(o.baseline, c.Ratios.rounded())
 		}
 		if o.check {
 			committed, err := readBaseline(o.baseline)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/xml"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -59,7 +58,7 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		err := run(t.Context(), args, io.Discard, io.Discard)
 		require.ErrorContains(t, err, wants)
 		var usage usageError
-		assert.True(t, errors.As(err, &usage), "exit 2")
+		assert.ErrorAs(t, err, &usage, "exit 2")
 	}
 }
 

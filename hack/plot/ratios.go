@@ -1,19 +1,31 @@
 package main
 
 import (
-	"bytes"
-	"errors"
+	"context"
 	"fmt"
 	"image/color"
-	"os"
+	"path/filepath"
 	"slices"
-	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+const ratiosFile = "hack/bench/baseline.json"
+
+// ratio is the program's figure in multiples of the floor's.
+type ratio struct{ Median float64 }
+
+// ratios are the committed ones, by case and measure.
+type ratios map[string]ratio
+
+// The two cases of hack/bench.
+const (
+	cold = "cold"
+	warm = "warm"
 )
 
 // bounds are what the ratios should not exceed, from the top of the chart to its bottom.
@@ -27,19 +39,12 @@ var bounds = []struct {
 	{"binary", "binary", 3},
 }
 
-// The colours of the chart. Bars do on any background; ink is black or nearly white, as the reader's page is.
+// The colours of bars and of bounds, which do on any background.
 var (
-	ink       = color.RGBA{0x1f, 0x23, 0x28, 0xff}
 	coldBars  = color.RGBA{0x33, 0x8f, 0xe0, 0xff}
 	warmBars  = color.RGBA{0xe0, 0x8a, 0x2b, 0xff}
 	boundMark = color.RGBA{0xd1, 0x24, 0x2f, 0xff}
 )
-
-// darkStyle makes ink light where the page is dark. The canvas knows no classes, so what is drawn in ink is found by the style
-// that the canvas gives it.
-const darkStyle = `<style>text{font-family:Helvetica,Arial,sans-serif!important}` +
-	`@media(prefers-color-scheme:dark){[style*="fill:#1F2328"]{fill:#E6EDF3!important}` +
-	`[style*="stroke:#1F2328"]{stroke:#E6EDF3!important}}</style>`
 
 const (
 	chartWidth  = 7 * vg.Inch
@@ -48,16 +53,25 @@ const (
 	barWidth    = 12
 )
 
-// drawChart draws b's ratios as an SVG: for each bounded measure a bar per case, and the bound.
-func drawChart(b baseline) ([]byte, error) {
+// drawRatios draws the committed ratios.
+func drawRatios(_ context.Context, root string) ([]byte, error) {
+	var r ratios
+	if err := read(filepath.Join(root, ratiosFile), &r); err != nil {
+		return nil, err
+	}
+	return r.draw()
+}
+
+// draw draws for each bounded measure a bar per case, and the bound.
+func (r ratios) draw() ([]byte, error) {
 	p := plot.New()
 	p.BackgroundColor = nil
-	p.X.Label.Text = subject + " in multiples of the floor; less is better"
+	p.X.Label.Text = "kthena-certgen in multiples of the floor; less is better"
 	p.X.Min, p.X.Max = 0, 3.1
 	p.Legend.Top, p.Legend.Padding = true, 4
 	drawIn(ink, p)
 	for i, which := range []string{cold, warm} {
-		bars, err := barsOf(b, which)
+		bars, err := r.bars(which)
 		if err != nil {
 			return nil, err
 		}
@@ -85,29 +99,25 @@ func drawChart(b baseline) ([]byte, error) {
 	}
 	canvas := vgsvg.New(chartWidth, chartHeight)
 	p.Draw(draw.Crop(draw.New(canvas), margins, -margins, margins, -margins))
-	var svg bytes.Buffer
-	if _, err := canvas.WriteTo(&svg); err != nil {
-		return nil, fmt.Errorf("drawing the chart: %w", err)
-	}
-	head, body, ok := strings.Cut(svg.String(), "<g ")
-	if !ok {
-		return nil, errors.New("drawing the chart: nothing was drawn")
-	}
-	return []byte(head + darkStyle + "\n<g " + body), nil
+	return svg(canvas, styleSheet("", ""))
 }
 
 // place is where the bars of a measure are; the axis begins at the bottom.
 func place(i int) float64 { return float64(len(bounds) - 1 - i) }
 
-// barsOf are the bars of a case. A measure that b lacks has none; that of the binary is the same in both cases.
-func barsOf(b baseline, which string) (*plotter.BarChart, error) {
+// bars are those of a case. The ratio of the binary is the same in both cases.
+func (r ratios) bars(which string) (*plotter.BarChart, error) {
 	values := make(plotter.Values, len(bounds))
 	for i, bound := range bounds {
-		ratio, ok := b[which+" "+bound.measure]
-		if !ok {
-			ratio = b[bound.measure]
+		name := which + " " + bound.measure
+		if bound.measure == "binary" {
+			name = bound.measure
 		}
-		values[int(place(i))] = ratio.Median
+		got, ok := r[name]
+		if !ok {
+			return nil, fmt.Errorf("%s has no ratio %s: run make bench UPDATE=1", ratiosFile, name)
+		}
+		values[int(place(i))] = got.Median
 	}
 	bars, err := plotter.NewBarChart(values, barWidth)
 	if err != nil {
@@ -125,12 +135,4 @@ func drawIn(c color.Color, p *plot.Plot) {
 	for _, s := range []*draw.LineStyle{&p.X.LineStyle, &p.X.Tick.LineStyle, &p.Y.LineStyle, &p.Y.Tick.LineStyle} {
 		s.Color = c
 	}
-}
-
-func writeChart(path string, b baseline) error {
-	svg, err := drawChart(b)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, svg, 0o644)
 }

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"image/color"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -15,13 +13,11 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
-
-	"github.com/volcano-sh/kthena-certgen/test/rig/controlplane"
 )
 
 const (
 	dashboardFile = "charts/kthena/files/dashboard.json"
-	pictureFile   = "docs/dashboard.svg"
+	recordingFile = "hack/picture/recording.json"
 )
 
 // dashboard is what is read of Grafana's.
@@ -46,6 +42,8 @@ type panel struct {
 		}
 	}
 	Targets []struct{ RefID, LegendFormat string }
+	// interval is the time between two scrapes, in seconds.
+	interval float64
 	// series are what its queries gave.
 	series []series
 }
@@ -68,33 +66,21 @@ type answer struct {
 }
 
 // drawDashboard draws what the dashboard shows of the recording.
-func drawDashboard(ctx context.Context) error {
-	root, err := controlplane.Root()
-	if err != nil {
-		return err
-	}
-	svg, err := dashboardSVG(ctx, root)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(root, pictureFile), svg, 0o644)
-}
-
-// dashboardSVG is the picture.
-func dashboardSVG(ctx context.Context, root string) ([]byte, error) {
-	data, err := os.ReadFile(filepath.Join(root, dashboardFile))
-	if err != nil {
+func drawDashboard(ctx context.Context, root string) ([]byte, error) {
+	var recording struct{ Seconds float64 }
+	if err := read(filepath.Join(root, recordingFile), &recording); err != nil {
 		return nil, err
 	}
 	var d dashboard
-	if err := json.Unmarshal(data, &d); err != nil {
-		return nil, fmt.Errorf("parsing %s: %w", dashboardFile, err)
+	if err := read(filepath.Join(root, dashboardFile), &d); err != nil {
+		return nil, err
 	}
 	answers, err := ask(ctx, root, filepath.Join(root, dashboardFile))
 	if err != nil {
 		return nil, err
 	}
 	for i := range d.Panels {
+		d.Panels[i].interval = recording.Seconds
 		d.Panels[i].take(answers)
 	}
 	return d.draw()
@@ -142,17 +128,8 @@ const (
 	gap                    = 3
 )
 
-// The colours of what is text or an axis, and of what is around it.
-var (
-	ink   = color.RGBA{0x1f, 0x23, 0x28, 0xff}
-	faint = color.NRGBA{0x8b, 0x94, 0x9e, 0x66}
-)
-
-// pageStyle makes the page dark and the ink light where the reader's is dark. The canvas knows no classes, so what is drawn in ink is
-// found by the style that the canvas gives it.
-const pageStyle = `<style>text{font-family:Helvetica,Arial,sans-serif!important}.page{fill:#fff}` +
-	`@media(prefers-color-scheme:dark){.page{fill:#0d1117}` +
-	`[style*="fill:#1F2328"]{fill:#E6EDF3!important}[style*="stroke:#1F2328"]{stroke:#E6EDF3!important}}</style>`
+// faint is the colour of frames and of grids.
+var faint = color.NRGBA{0x8b, 0x94, 0x9e, 0x66}
 
 // draw draws every panel where the dashboard has it.
 func (d *dashboard) draw() ([]byte, error) {
@@ -172,14 +149,6 @@ func (d *dashboard) draw() ([]byte, error) {
 			return nil, fmt.Errorf("drawing panel %q: %w", p.Title, err)
 		}
 	}
-	var svg bytes.Buffer
-	if _, err := canvas.WriteTo(&svg); err != nil {
-		return nil, fmt.Errorf("drawing the dashboard: %w", err)
-	}
-	head, body, ok := strings.Cut(svg.String(), "<g ")
-	if !ok {
-		return nil, errors.New("drawing the dashboard: nothing was drawn")
-	}
 	title := "<title>What the dashboard " + d.Title + " shows</title>\n"
-	return []byte(head + title + pageStyle + "\n<rect class=\"page\" width=\"100%\" height=\"100%\"/>\n<g " + body), nil
+	return svg(canvas, title+styleSheet(".page{fill:#fff}", ".page{fill:#0d1117}")+"\n<rect class=\"page\" width=\"100%\" height=\"100%\"/>")
 }

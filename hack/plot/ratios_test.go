@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,11 +11,9 @@ import (
 
 func TestThePictureIsOfTheCommittedRatios(t *testing.T) {
 	t.Parallel()
-	committed, err := readBaseline("baseline.json")
+	drawn, err := drawRatios(t.Context(), root)
 	require.NoError(t, err)
-	drawn, err := drawChart(committed)
-	require.NoError(t, err)
-	picture, err := os.ReadFile("../../docs/performance.svg")
+	picture, err := os.ReadFile(filepath.Join(root, pictures["ratios"].file))
 	require.NoError(t, err)
 	assert.Equal(t, string(picture), string(drawn), "make bench UPDATE=1 writes both")
 	assert.Less(t, len(picture), 10<<10)
@@ -22,22 +21,25 @@ func TestThePictureIsOfTheCommittedRatios(t *testing.T) {
 
 func TestAPictureShowsEveryBoundAndEveryCase(t *testing.T) {
 	t.Parallel()
-	all := baseline{"binary": {2.4, 2.4, 2.4}}
+	all := ratios{"binary": {2.4}}
 	for _, which := range []string{cold, warm} {
 		for _, measure := range []string{"wall", "cpu", "rss"} {
-			all[which+" "+measure] = spread{1.5, 1.4, 1.6}
+			all[which+" "+measure] = ratio{1.5}
 		}
 	}
-	svg, err := drawChart(all)
+	drawn, err := all.draw()
 	require.NoError(t, err)
 	for _, text := range []string{"wall time", "CPU time", "peak RSS", "binary", "cold", "warm", "bound", "prefers-color-scheme"} {
-		assert.Contains(t, string(svg), text)
+		assert.Contains(t, string(drawn), text)
 	}
-	again, err := drawChart(all)
+	again, err := all.draw()
 	require.NoError(t, err)
-	assert.Equal(t, string(svg), string(again), "the same twice")
-	all["cold cpu"] = spread{1.6, 1.4, 1.8}
-	changed, err := drawChart(all)
+	assert.Equal(t, string(drawn), string(again), "the same twice")
+	all["cold cpu"] = ratio{1.6}
+	changed, err := all.draw()
 	require.NoError(t, err)
-	assert.NotEqual(t, string(svg), string(changed))
+	assert.NotEqual(t, string(drawn), string(changed))
+	delete(all, "cold cpu")
+	_, err = all.draw()
+	assert.EqualError(t, err, "hack/bench/baseline.json has no ratio cold cpu: run make bench UPDATE=1")
 }

@@ -111,7 +111,7 @@ func (p *panel) drawLines(c draw.Canvas) error {
 	over.BackgroundColor = nil
 	for i, s := range p.series {
 		shade := palette[i%len(palette)]
-		for _, part := range unbroken(s.points) {
+		for _, part := range unbroken(s.points, p.interval) {
 			line, err := plotter.NewLine(part)
 			if err != nil {
 				return err
@@ -163,10 +163,10 @@ func (p *panel) dress(over *plot.Plot) {
 }
 
 // unbroken are the parts of a series without a scrape that lacks it.
-func unbroken(points [][2]float64) []plotter.XYs {
+func unbroken(points [][2]float64, interval float64) []plotter.XYs {
 	var parts []plotter.XYs
 	for i, p := range points {
-		if i == 0 || p[0]-points[i-1][0] > interval.Seconds() {
+		if i == 0 || p[0]-points[i-1][0] > interval {
 			parts = append(parts, nil)
 		}
 		last := &parts[len(parts)-1]
