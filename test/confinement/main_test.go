@@ -41,7 +41,8 @@ func values(policies bool) map[string]any {
 	return charttest.Merged(charttest.InMode(charttest.Auto, 1), map[string]any{
 		"global": map[string]any{
 			"admissionPolicies": map[string]any{"enabled": policies},
-			"commonLabels":      map[string]any{common: "yes"}, "commonAnnotations": map[string]any{common: "yes"}, "certgen": map[string]any{"controller": map[string]any{"enabled": false}},
+			"certgen":           map[string]any{"controller": map[string]any{"enabled": false}},
+			"commonLabels":      map[string]any{common: "yes"}, "commonAnnotations": map[string]any{common: "yes"},
 		},
 		"networking": map[string]any{"kthenaRouter": map[string]any{"tls": map[string]any{"enabled": true, "dnsName": "models.example.com"}}},
 	})

@@ -96,6 +96,15 @@ func onEvents() []attack {
 		}
 		list = append(list, a)
 	}
+	byNewerAPI := attack{name: workload + ": an Event about a Deployment, through the newer API", account: workload}
+	byNewerAPI.request = func(t testing.TB, s *stage) request {
+		path := "/apis/events.k8s.io/v1/namespaces/" + s.Namespace + "/events"
+		return request{verb: http.MethodPost, path: path, target: path + "/" + newName, body: encode(t, map[string]any{
+			"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": map[string]any{"name": newName}, "type": "Normal",
+			"regarding": about("apps/v1", "Deployment", s.Namespace, workload), "eventTime": "2026-01-01T00:00:00.000000Z",
+			"reason": "Attacked", "action": "Attack", "reportingController": "kubelet", "reportingInstance": "local",
+		})}
+	}
 	changeBy := func(account, name, version, event, body string, open bool) attack {
 		return attack{name: account + ": " + name, account: account, open: open, request: func(_ testing.TB, s *stage) request {
 			path := "/" + version + "/namespaces/" + s.Namespace + "/events/" + event
@@ -112,14 +121,7 @@ func onEvents() []attack {
 		change(registry, "an Event that is there, about what is related to a Deployment", "api/v1", relatedEvent, true),
 		change(workload, "an Event about a Deployment that is there, through the newer API", "apis/events.k8s.io/v1", foreignEvent, false),
 		change(router, "an Event about a Deployment that is there", "api/v1", foreignEvent, false),
-		attack{name: workload + ": an Event about a Deployment, through the newer API", account: workload, request: func(t testing.TB, s *stage) request {
-			path := "/apis/events.k8s.io/v1/namespaces/" + s.Namespace + "/events"
-			return request{verb: http.MethodPost, path: path, target: path + "/" + newName, body: encode(t, map[string]any{
-				"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": map[string]any{"name": newName}, "type": "Normal",
-				"regarding": about("apps/v1", "Deployment", s.Namespace, workload), "eventTime": "2026-01-01T00:00:00.000000Z",
-				"reason": "Attacked", "action": "Attack", "reportingController": "kubelet", "reportingInstance": "local",
-			})}
-		}},
+		byNewerAPI,
 	)
 }
 
@@ -158,10 +160,7 @@ func onModels() []attack {
 				return request{verb: http.MethodPatch, path: there(s) + subresource, target: there(s), patch: types.MergePatchType, body: body}
 			}}
 	}
-	return append(list,
-		change("a change", "", "metadata"), change("the status", "/status", "status"),
-		attack{name: verifier + ": an object that is there: delete", account: verifier, real: true, request: func(_ testing.TB, s *stage) request {
-			return request{verb: http.MethodDelete, path: there(s)}
-		}},
-	)
+	remove := attack{name: verifier + ": an object that is there: delete", account: verifier, real: true}
+	remove.request = func(_ testing.TB, s *stage) request { return request{verb: http.MethodDelete, path: there(s)} }
+	return append(list, change("a change", "", "metadata"), change("the status", "/status", "status"), remove)
 }

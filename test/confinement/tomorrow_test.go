@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -81,6 +82,7 @@ func TestAFieldThatKubernetesAddsIsGuarded(t *testing.T) {
 					c.mayNot = append(c.mayNot, edit{name: f.name + " in " + place, do: func(o map[string]any) { f.do(at(o)) }})
 				}
 			}
+			c.mayNot = slices.Concat(c.mayNot, ofHelm, ofMetadata)
 			for i, e := range c.mayNot {
 				if i == 0 {
 					require.EventuallyWithT(t, func(col *assert.CollectT) { require.ErrorContains(col, put(e), refusal(refusedBy)) }, settling, poll)
@@ -120,7 +122,9 @@ func (s *stage) kindOfTomorrow(t *testing.T, plural, object string) string {
 		require.NoError(t, crds.Delete(context.WithoutCancel(t.Context()), plural+"."+tomorrow, metav1.DeleteOptions{}))
 	})
 	o := fromJSON(object).(map[string]any)
-	o["apiVersion"], o["kind"], o["metadata"] = tomorrow+"/v1", plural, map[string]any{"name": newName}
+	o["apiVersion"], o["kind"] = tomorrow+"/v1", plural
+	some := map[string]any{somebodys: "yes"}
+	o["metadata"] = map[string]any{"name": newName, "labels": some, "annotations": some}
 	collection := "/apis/" + tomorrow + "/v1/" + plural
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		_, err := request{verb: http.MethodPost, path: collection, body: encode(t, o)}.do(t, s.admin, false)
