@@ -101,14 +101,16 @@ func onWebhooks() []attack {
 			return request{verb: http.MethodPatch, path: at, patch: types.ApplyPatchType, body: encode(t, o)}
 		}}
 	}
-	create := func(account, name string) attack {
-		return attack{name: account + ": another " + name, account: account, request: func(t testing.TB, s *stage) request {
+	create := func(account, name, how string, do func(o map[string]any)) attack {
+		return attack{name: account + ": another " + name + how, account: account, request: func(t testing.TB, s *stage) request {
 			o := s.get(t, configuration(name))
+			do(o)
 			o["metadata"] = map[string]any{"name": newName}
 			collection := path.Dir(configuration(name))
 			return request{verb: http.MethodPost, path: collection, target: collection + "/" + newName, body: encode(t, o)}
 		}}
 	}
+	asItIs := func(map[string]any) {}
 	return slices.Concat(
 		asAnother(registry, mutating, at(mutating), bundle), asAnother(controller, validating, at(validating), bundle),
 		changes(registry, mutating, at(mutating), slices.Concat(ofWebhooks, ofSeveral, ofMutating), methods, patches),
@@ -122,7 +124,8 @@ func onWebhooks() []attack {
 		[]attack{
 			delete(registry, mutating), delete(registry, validating), delete(controller, validatingNetworking),
 			deleteAll(registry, mutating), deleteAll(controller, validatingNetworking), apply(workload, validatingWorkload),
-			create(registry, mutating), create(router, validatingNetworking), create(controller, validating),
+			create(registry, mutating, "", asItIs), create(router, validatingNetworking, "", asItIs), create(controller, validating, "", asItIs),
+			create(registry, validating, " without entries", func(o map[string]any) { o["webhooks"] = []any{} }),
 		},
 	)
 }
