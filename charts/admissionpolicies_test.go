@@ -19,7 +19,7 @@ func TestEveryPolicyRefusesAndIsForServiceAccountsOfTheReleaseAlone(t *testing.T
 			objects := renderOptions(t, c.options)
 			policies := all[*admissionv1.ValidatingAdmissionPolicy](objects)
 			if slices.Contains(identities(objects), "ServiceAccount/kthena-verify") {
-				require.Len(t, policies, 5)
+				require.Len(t, policies, 6)
 			}
 			assert.Len(t, all[*admissionv1.ValidatingAdmissionPolicyBinding](objects), len(policies))
 			for _, p := range policies {
@@ -46,14 +46,18 @@ func TestEveryPolicyRefusesAndIsForServiceAccountsOfTheReleaseAlone(t *testing.T
 
 func TestEveryServiceAccountIsConfined(t *testing.T) {
 	objects := render(t, "{}")
+	writers := []string{
+		"mutatingwebhookconfigurations", "validatingwebhookconfigurations", "secrets", "services", "services/*", "events",
+	}
 	for account, resources := range map[string][]string{
-		"kthena-registry": {"mutatingwebhookconfigurations", "validatingwebhookconfigurations", "secrets", "events"},
-		"kthena-workload": {"mutatingwebhookconfigurations", "validatingwebhookconfigurations", "secrets", "events"},
-		"kthena-router":   {"mutatingwebhookconfigurations", "validatingwebhookconfigurations", "secrets", "events"},
-		"kthena-certgen": {
-			"mutatingwebhookconfigurations", "validatingwebhookconfigurations", "secrets", "events", "deployments", "deployments/*",
+		"kthena-registry": writers,
+		"kthena-workload": writers,
+		"kthena-router":   writers,
+		"kthena-certgen":  append([]string{"deployments", "deployments/*"}, writers...),
+		"kthena-verify": {
+			"modelboosters", "autoscalingpolicies", "modelservings", "modelroutes", "modelservers",
+			"modelboosters/*", "autoscalingpolicies/*", "modelservings/*", "modelroutes/*", "modelservers/*",
 		},
-		"kthena-verify": {"modelboosters", "autoscalingpolicies", "modelservings", "modelroutes", "modelservers"},
 	} {
 		assert.ElementsMatch(t, resources, confined(objects, account), account)
 	}

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"slices"
+	"path"
 	"testing"
 	"time"
 
@@ -18,70 +18,106 @@ import (
 // poll is how often a condition is looked at.
 const poll = 50 * time.Millisecond
 
-// The words in which the API server says that one of our policies, or RBAC, is against a request.
-const (
-	byPolicy = "ValidatingAdmissionPolicy 'kthena-"
-	byRBAC   = "cannot "
-)
+// group is the attacks that one policy is against.
+type group struct {
+	policy  string
+	attacks []attack
+}
 
-func attacks() []attack {
-	return slices.Concat(onWebhooks(), onSecrets(), onDeployments(), onEvents(), onModels())
+func groups() []group {
+	return []group{
+		{"kthena-certgen-webhooks", onWebhooks()}, {"kthena-certgen-secrets", onSecrets()}, {"kthena-certgen-deployments", onDeployments()},
+		{"kthena-certgen-services", onServices()}, {"kthena-certgen-events", onEvents()}, {"kthena-verify-dry-run", onModels()},
+	}
+}
+
+// refusal is how the API server says that a policy is against a request.
+func refusal(policy string) string { return "ValidatingAdmissionPolicy '" + policy + "'" }
+
+// each makes a test for each policy, so that -run can choose one: `-run 'MoreThanItsJob//kthena-certgen-events'`.
+func each(t *testing.T, do func(t *testing.T, g group)) {
+	t.Helper()
+	for _, g := range groups() {
+		t.Run(g.policy, func(t *testing.T) { do(t, g) })
+	}
 }
 
 func TestNoServiceAccountCanDoMoreThanItsJob(t *testing.T) {
 	s := newStage(t)
-	all := attacks()
-	names := map[string]bool{}
-	for _, a := range all {
-		require.False(t, names[a.name], "two attacks have the name %s", a.name)
-		names[a.name] = true
+	names, all := map[string]bool{}, 0
+	for _, g := range groups() {
+		for _, a := range g.attacks {
+			require.False(t, names[a.name], "two attacks have the name %s", a.name)
+			names[a.name] = true
+			all++
+		}
 	}
 
 	s.relax(t)
 	t.Run("without the policies, the Roles let some of it through", func(t *testing.T) {
 		open := 0
-		for _, a := range all {
-			err := s.try(t, a, client(s.accounts[a.account]))
-			if !a.open {
-				assert.True(t, apierrors.IsForbidden(err), "%s: %v", a.name, err)
-				continue
+		each(t, func(t *testing.T, g group) {
+			for _, a := range g.attacks {
+				err := s.try(t, a, client(s.accounts[a.account]))
+				if !a.open {
+					assert.True(t, apierrors.IsForbidden(err), "%s: %v", a.name, err)
+					continue
+				}
+				assert.NoError(t, err, a.name)
+				open++
 			}
-			assert.NoError(t, err, a.name)
-			open++
-		}
-		t.Logf("%d of %d attacks go through", open, len(all))
+		})
+		t.Logf("%d of %d attacks go through", open, all)
 	})
 	t.Run("without the policies, wider rights let all of it through", func(t *testing.T) {
 		s.widen(t)
-		for _, a := range all {
-			assert.NoError(t, s.try(t, a, client(s.accounts[a.account])), a.name)
-		}
+		each(t, func(t *testing.T, g group) {
+			for _, a := range g.attacks {
+				assert.NoError(t, s.try(t, a, client(s.accounts[a.account])), a.name)
+			}
+		})
 	})
 
 	s.enforce(t)
 	before := s.state(t)
 	t.Run("with the policies, nothing of it goes through", func(t *testing.T) {
-		policies := 0
-		for _, a := range all {
-			err := s.refused(t, a)
-			if a.open {
-				assert.ErrorContains(t, err, byPolicy, a.name)
-				policies++
+		tried, byPolicy := 0, 0
+		each(t, func(t *testing.T, g group) {
+			for _, a := range g.attacks {
+				err := s.refused(t, a)
+				tried++
+				if a.open {
+					assert.ErrorContains(t, err, refusal(g.policy), a.name)
+					byPolicy++
+				}
 			}
-		}
-		t.Logf("%d attacks refused, %d of them by a policy", len(all), policies)
+		})
+		t.Logf("%d attacks refused, %d of them by a policy", tried, byPolicy)
 	})
 	t.Run("with the policies, wider rights change nothing", func(t *testing.T) {
 		s.widen(t)
-		for _, a := range all {
-			assert.ErrorContains(t, s.refused(t, a), byPolicy, a.name)
-		}
+		each(t, func(t *testing.T, g group) {
+			for _, a := range g.attacks {
+				assert.ErrorContains(t, s.refused(t, a), refusal(g.policy), a.name)
+			}
+		})
 	})
 	assert.Equal(t, before, s.state(t), "everything is as it was")
+	t.Run("with the policies, a webhook's Service that is gone is made by none of them", s.assertServiceCannotBeMade)
+	t.Run("with the policies, accounts of the same names in another namespace may do all of it", func(t *testing.T) {
+		s.widen(t)
+		each(t, func(t *testing.T, g group) {
+			for _, a := range g.attacks {
+				assert.NoError(t, s.try(t, a, client(s.namesakes[a.account])), a.name)
+			}
+		})
+	})
 	t.Run("with the policies, an administrator may do all of it", func(t *testing.T) {
-		for _, a := range all {
-			assert.NoError(t, s.try(t, a, s.admin), a.name)
-		}
+		each(t, func(t *testing.T, g group) {
+			for _, a := range g.attacks {
+				assert.NoError(t, s.try(t, a, s.admin), a.name)
+			}
+		})
 	})
 }
 
@@ -105,7 +141,7 @@ func (s *stage) try(t testing.TB, a attack, client rest.Interface) error {
 	t.Helper()
 	r := a.request(t, s)
 	var before map[string]any
-	if r.verb == http.MethodPatch || r.verb == http.MethodPut {
+	if r.verb != http.MethodPost {
 		if body, err := s.admin.Get().AbsPath(r.path).Do(t.Context()).Raw(); !apierrors.IsNotFound(err) {
 			require.NoError(t, err)
 			before = decode(t, body)
@@ -115,11 +151,15 @@ func (s *stage) try(t testing.TB, a attack, client rest.Interface) error {
 	if err != nil {
 		return err
 	}
-	if before != nil {
+	if before != nil && r.verb != http.MethodDelete {
 		assert.NotEqual(t, content(before), content(decode(t, body)), "%s changes nothing", a.name)
 	}
 	if a.real && r.verb == http.MethodPost {
 		require.NoError(t, s.admin.Delete().AbsPath(r.target).Do(t.Context()).Error())
+	}
+	if a.real && r.verb == http.MethodDelete {
+		delete(metadata(before), "resourceVersion")
+		require.NoError(t, s.admin.Post().AbsPath(path.Dir(r.path)).Body(encode(t, before)).Do(t.Context()).Error())
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ var ofDeployment = slices.Concat([]edit{
 		in(o, "spec", "template", "metadata", "annotations")[certificateAnnotation] = "sha256:0"
 		container(o)["image"] = "attacker.example.com/image"
 	}},
-}, ofHelm, ofMetadata)
+}, ofHelm, ofMetadata, ofOwners(certify), []edit{ofStatus})
 
 // onDeployments are attacks on Deployments.
 func onDeployments() []attack {
@@ -87,8 +87,12 @@ func onDeployments() []attack {
 			return request{verb: verb, path: at(s) + path, target: at(s), patch: patch, body: []byte(body)}
 		}}
 	}
-	return append(changes(controller, "Deployment", at, ofDeployment, methods, patches),
+	return append(slices.Concat(
+		changes(controller, "Deployment", at, ofDeployment, methods, patches), asAnother(controller, "Deployment", at, certify)),
 		with("delete", http.MethodDelete, "", "", ""),
+		attack{name: controller + ": all Deployments: delete", account: controller, request: func(_ testing.TB, s *stage) request {
+			return request{verb: http.MethodDelete, path: s.deployments(), target: at(s)}
+		}},
 		with("another scale", http.MethodPatch, "/scale", types.MergePatchType, `{"spec":{"replicas":0}}`),
 		with("another status", http.MethodPatch, "/status", types.MergePatchType, `{"status":{"observedGeneration":0}}`),
 		attack{name: controller + ": Deployment: another one", account: controller, request: func(t testing.TB, s *stage) request {

@@ -26,7 +26,8 @@ func (s *stage) arguments(t testing.TB) []string {
 		"bootstrap", "--kubeconfig", kubeconfig(t, as(t, s.Namespace, registry)), "--namespace", s.Namespace, "--secret-name", registrySecret,
 		"--dns-name", "registry-webhook." + s.Namespace + ".svc", "--dns-name", "registry-webhook." + s.Namespace + ".svc.cluster.local",
 		"--mutating-webhook-configuration", mutating, "--validating-webhook-configuration", validating, "--output-dir", t.TempDir(),
-		"--label", "app.kubernetes.io/part-of=kthena", "--label", "app.kubernetes.io/component=" + registry, "--timeout", "60s",
+		"--label", "app.kubernetes.io/part-of=kthena", "--label", "app.kubernetes.io/component=" + registry,
+		"--label", common + "=yes", "--annotation", common + "=yes", "--timeout", "60s",
 	}
 }
 
@@ -105,6 +106,8 @@ func TestTheJobIsDoneUnderThePolicies(t *testing.T) {
 		assert.Equal(t, "yes", kept.Labels[somebodys])
 		assert.Equal(t, "yes", kept.Annotations[somebodys])
 		assert.Equal(t, []string{"example.com/keep"}, kept.Finalizers)
+		assert.Equal(t, "yes", kept.Labels[common])
+		assert.Equal(t, "yes", kept.Annotations[common])
 		free := []byte(`{"metadata":{"finalizers":null}}`)
 		_, err = secrets.Patch(t.Context(), registrySecret, types.MergePatchType, free, metav1.PatchOptions{})
 		require.NoError(t, err)
@@ -128,7 +131,7 @@ func jobs() []attack {
 			return m.request(t, path, before, after)
 		}
 	}
-	bundle := edit{do: func(o map[string]any) {
+	bundles := edit{do: func(o map[string]any) {
 		for _, w := range o["webhooks"].([]any) {
 			in(w.(map[string]any), "clientConfig")["caBundle"] = someCA
 		}
@@ -143,7 +146,7 @@ func jobs() []attack {
 	}}
 	list := []attack{
 		{name: "change the bundles of a configuration", account: controller,
-			request: at(configuration(validatingNetworking), bundle, byStrategicPatch)},
+			request: at(configuration(validatingNetworking), bundles, byStrategicPatch)},
 		{name: "put bundles in that are not there", account: controller, request: func(t testing.TB, s *stage) request {
 			path := configuration(mutating)
 			before := s.get(t, path)
@@ -152,9 +155,14 @@ func jobs() []attack {
 				delete(in(w.(map[string]any), "clientConfig"), "caBundle")
 			}
 			require.NoError(t, s.admin.Put().AbsPath(path).Body(encode(t, empty)).Do(t.Context()).Error())
-			return at(path, bundle, byStrategicPatch)(t, s)
+			return at(path, bundles, byStrategicPatch)(t, s)
 		}},
 	}
+	list = append(list, attack{name: "change the bundles of a configuration that many have written", account: registry,
+		request: func(t testing.TB, s *stage) request {
+			s.crowd(t, configuration(validating))
+			return at(configuration(validating), bundles, byStrategicPatch)(t, s)
+		}})
 	for _, m := range []method{byStrategicPatch, byMergePatch} {
 		list = append(list, attack{name: "roll the pods, by " + m.name, account: controller, request: func(t testing.TB, s *stage) request {
 			return at(s.deployments()+"/"+registry, certificate(m.name), m)(t, s)
@@ -166,6 +174,11 @@ func jobs() []attack {
 		{registry, "v1", "Secret", registrySecret}, {registry, "v1", "Pod", "p"}, {registry, "apps/v1", "ControllerRevision", "c"},
 		{registry, "coordination.k8s.io/v1", "Lease", "lease.kthena.controller-manager"},
 		{workload, "workload.serving.volcano.sh/v1alpha1", "ModelServing", "m"},
+		{workload, "workload.serving.volcano.sh/v1alpha1", "ModelBooster", "m"},
+		{workload, "workload.serving.volcano.sh/v1alpha1", "AutoscalingPolicy", "m"},
+		{registry, "networking.serving.volcano.sh/v1alpha1", "ModelRoute", "m"},
+		{registry, "networking.serving.volcano.sh/v1alpha1", "ModelServer", "m"}, {registry, "v1", "Service", "s"},
+		{workload, "scheduling.volcano.sh/v1beta1", "PodGroup", "p"}, {workload, "leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", "l"},
 	} {
 		a := attack{name: "tell about " + c.kind + " " + c.name, account: c.account}
 		a.request = func(t testing.TB, s *stage) request {
@@ -176,7 +189,14 @@ func jobs() []attack {
 		}
 		list = append(list, a)
 	}
+	service := map[string]any{"metadata": map[string]any{"name": "job"}, "spec": map[string]any{"clusterIP": "None"}}
 	return append(list,
+		attack{name: "create a Service for a model", account: registry, request: func(t testing.TB, s *stage) request {
+			return request{verb: http.MethodPost, path: s.services(), body: encode(t, service)}
+		}},
+		attack{name: "delete a Service of a model", account: registry, request: func(_ testing.TB, s *stage) request {
+			return request{verb: http.MethodDelete, path: s.services() + "/job"}
+		}},
 		attack{name: "write into a Secret which CAs have left", account: controller, request: func(t testing.TB, s *stage) request {
 			return at(s.secrets()+"/"+registrySecret, retired, byPut)(t, s)
 		}},

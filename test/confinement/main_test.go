@@ -33,11 +33,16 @@ const (
 // settling is how long the API server may take to learn of a policy, which it looks for every second.
 const settling = 20 * time.Second
 
+// common is a label and an annotation of whatever the release makes, with the value "yes".
+const common = "example.com/common"
+
 // values are those of a release that has every Secret, with or without the policies. Its controller would undo what tests do.
 func values(policies bool) map[string]any {
 	return charttest.Merged(charttest.InMode(charttest.Auto, 1), map[string]any{
 		"global": map[string]any{
-			"admissionPolicies": map[string]any{"enabled": policies}, "certgen": map[string]any{"controller": map[string]any{"enabled": false}},
+			"admissionPolicies": map[string]any{"enabled": policies},
+			"certgen":           map[string]any{"controller": map[string]any{"enabled": false}},
+			"commonLabels":      map[string]any{common: "yes"}, "commonAnnotations": map[string]any{common: "yes"},
 		},
 		"networking": map[string]any{"kthenaRouter": map[string]any{"tls": map[string]any{"enabled": true, "dnsName": "models.example.com"}}},
 	})

@@ -47,15 +47,20 @@ func onEvents() []attack {
 		{registry, "its webhook configuration", "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", validating, true},
 		{registry, "a Secret of no group that is known", "", "Secret", own, foreignSecret, true},
 		{registry, "nothing in particular", "", "", own, "", true},
+		{registry, "a node in a group of Kthena's", "workload.serving.volcano.sh/v1alpha1", "Node", "", "local", true},
+		{registry, "a ServiceAccount in the group of Leases", "coordination.k8s.io/v1", "ServiceAccount", own, registry, true},
+		{registry, "a Lease in another namespace", "coordination.k8s.io/v1", "Lease", "kube-system", "kube-scheduler", true},
 		{workload, "a ServiceAccount", "v1", "ServiceAccount", own, workload, true},
 		{router, "a pod", "v1", "Pod", own, "pod", true},
 		{router, "an object of Kthena's", "networking.serving.volcano.sh/v1alpha1", "ModelServer", own, foreignModel, true},
 		{router, "another component's Secret", "v1", "Secret", own, registrySecret, true},
 		{router, "its Deployment", "apps/v1", "Deployment", own, router, true},
+		{router, "a Secret of its name in another group", "example.com/v1", "Secret", own, routerSecret, true},
 		{router, "an object in another namespace", "v1", "Pod", "default", "pod", false},
 		{controller, "a pod", "v1", "Pod", own, "pod", true},
 		{controller, "somebody's Secret", "v1", "Secret", own, foreignSecret, true},
 		{controller, "another Deployment", "apps/v1", "Deployment", own, newName, true},
+		{controller, "a Deployment of its name in another group", "example.com/v1", "Deployment", own, registry, true},
 		{controller, "a Deployment of its name in another namespace", "apps/v1", "Deployment", "default", registry, false},
 	} {
 		a := attack{name: c.account + ": an Event about " + c.name, account: c.account, open: c.open}
@@ -73,16 +78,50 @@ func onEvents() []attack {
 		}
 		list = append(list, a)
 	}
-	change := func(account, name, version string, open bool) attack {
+	for _, c := range []struct {
+		account         string
+		about, relative []string // apiVersion, kind and name
+	}{
+		{registry, []string{"v1", "Pod", "pod"}, []string{"v1", "Node", "local"}},
+		{workload, []string{"v1", "Secret", workloadSecret}, []string{"v1", "Secret", registrySecret}},
+		{router, []string{"v1", "Secret", routerSecret}, []string{"v1", "Pod", "pod"}},
+		{controller, []string{"apps/v1", "Deployment", router}, []string{"apps/v1", "Deployment", newName}},
+	} {
+		a := attack{name: c.account + ": an Event about its own that is related to another " + c.relative[1], account: c.account, open: true}
+		a.request = func(t testing.TB, s *stage) request {
+			o := event(s.Namespace, about(c.about[0], c.about[1], s.Namespace, c.about[2]))
+			o["related"] = about(c.relative[0], c.relative[1], s.Namespace, c.relative[2])
+			path := "/api/v1/namespaces/" + s.Namespace + "/events"
+			return request{verb: http.MethodPost, path: path, target: path + "/" + newName, body: encode(t, o)}
+		}
+		list = append(list, a)
+	}
+	byNewerAPI := attack{name: workload + ": an Event about a Deployment, through the newer API", account: workload}
+	byNewerAPI.request = func(t testing.TB, s *stage) request {
+		path := "/apis/events.k8s.io/v1/namespaces/" + s.Namespace + "/events"
+		return request{verb: http.MethodPost, path: path, target: path + "/" + newName, body: encode(t, map[string]any{
+			"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": map[string]any{"name": newName}, "type": "Normal",
+			"regarding": about("apps/v1", "Deployment", s.Namespace, workload), "eventTime": "2026-01-01T00:00:00.000000Z",
+			"reason": "Attacked", "action": "Attack", "reportingController": "kubelet", "reportingInstance": "local",
+		})}
+	}
+	changeBy := func(account, name, version, event, body string, open bool) attack {
 		return attack{name: account + ": " + name, account: account, open: open, request: func(_ testing.TB, s *stage) request {
-			path := "/" + version + "/namespaces/" + s.Namespace + "/events/" + foreignEvent
-			return request{verb: http.MethodPatch, path: path, patch: types.MergePatchType, body: []byte(`{"metadata":{"labels":{"a":"b"}}}`)}
+			path := "/" + version + "/namespaces/" + s.Namespace + "/events/" + event
+			return request{verb: http.MethodPatch, path: path, patch: types.MergePatchType, body: []byte(body)}
 		}}
 	}
+	change := func(account, name, version, event string, open bool) attack {
+		return changeBy(account, name, version, event, `{"metadata":{"labels":{"a":"b"}}}`, open)
+	}
 	return append(list,
-		change(registry, "an Event about a Deployment that is there", "api/v1", true),
-		change(workload, "an Event about a Deployment that is there, through the newer API", "apis/events.k8s.io/v1", false),
-		change(router, "an Event about a Deployment that is there", "api/v1", false),
+		change(registry, "an Event about a Deployment that is there", "api/v1", foreignEvent, true),
+		changeBy(registry, "an Event about a Deployment that is there, which becomes one about a pod", "api/v1", foreignEvent,
+			`{"involvedObject":{"apiVersion":"v1","kind":"Pod","name":"pod"}}`, true),
+		change(registry, "an Event that is there, about what is related to a Deployment", "api/v1", relatedEvent, true),
+		change(workload, "an Event about a Deployment that is there, through the newer API", "apis/events.k8s.io/v1", foreignEvent, false),
+		change(router, "an Event about a Deployment that is there", "api/v1", foreignEvent, false),
+		byNewerAPI,
 	)
 }
 
@@ -113,11 +152,15 @@ func onModels() []attack {
 		}
 		list = append(list, a)
 	}
-	a := attack{name: verifier + ": a change of an object that is there", account: verifier, real: true}
-	a.request = func(t testing.TB, s *stage) request {
-		path := s.models(networks, "modelservers") + "/" + foreignModel
-		body := encode(t, map[string]any{"metadata": map[string]any{"labels": map[string]any{"was": s.version(t, path)}}})
-		return request{verb: http.MethodPatch, path: path, patch: types.MergePatchType, body: body}
+	there := func(s *stage) string { return s.models(networks, "modelservers") + "/" + foreignModel }
+	change := func(what, subresource, field string) attack {
+		return attack{name: verifier + ": " + what + " of an object that is there", account: verifier, real: true,
+			request: func(t testing.TB, s *stage) request {
+				body := encode(t, map[string]any{field: map[string]any{"labels": map[string]any{"was": s.version(t, there(s))}}})
+				return request{verb: http.MethodPatch, path: there(s) + subresource, target: there(s), patch: types.MergePatchType, body: body}
+			}}
 	}
-	return append(list, a)
+	remove := attack{name: verifier + ": an object that is there: delete", account: verifier, real: true}
+	remove.request = func(_ testing.TB, s *stage) request { return request{verb: http.MethodDelete, path: there(s)} }
+	return append(list, change("a change", "", "metadata"), change("the status", "/status", "status"), remove)
 }

@@ -1,6 +1,7 @@
 package confinement
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -42,6 +43,8 @@ type request struct {
 	target string
 	patch  types.PatchType
 	body   []byte
+	// manager is the name that the API server records the change under, the program's own if it is empty.
+	manager string
 }
 
 // do sends the request, and returns what the API server answers with.
@@ -54,9 +57,8 @@ func (r request) do(t testing.TB, client rest.Interface, dry bool) ([]byte, erro
 	if r.patch == types.ApplyPatchType {
 		q = q.Param("force", "true")
 	}
-	// Those who write objects have a name of their own, which is not that of who wrote them before.
 	if r.verb != http.MethodDelete {
-		q = q.Param("fieldManager", "attacker")
+		q = q.Param("fieldManager", cmp.Or(r.manager, "kthena-certgen"))
 	}
 	if dry {
 		q = q.Param("dryRun", "All")
@@ -161,6 +163,8 @@ func structOf(o map[string]any) any {
 		return admissionv1.ValidatingWebhookConfiguration{}
 	case "Deployment":
 		return appsv1.Deployment{}
+	case "Service":
+		return corev1.Service{}
 	}
 	return corev1.Secret{}
 }

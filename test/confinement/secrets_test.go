@@ -24,12 +24,21 @@ var ofSecret = slices.Concat([]edit{
 	{name: "without the label", removes: true, do: func(o map[string]any) { delete(in(o, "metadata", "labels"), managedBy) }},
 	{name: "with the label of another program", do: func(o map[string]any) { in(o, "metadata", "labels")[managedBy] = "attacker" }},
 	{name: "with another key", do: func(o map[string]any) { in(o, "data")["token"] = someCA }},
+	{name: "with another key, as text", do: func(o map[string]any) { in(o, "stringData")["token"] = "text" }},
 	{name: "with a key less", removes: true, do: func(o map[string]any) { delete(in(o, "data"), "ca.crt") }},
 	{name: "with a key of another name", removes: true, do: func(o map[string]any) {
 		delete(in(o, "data"), "ca.crt")
 		in(o, "data")["token"] = someCA
 	}},
+	{name: "with a label that looks like ours", do: func(o map[string]any) {
+		in(o, "metadata", "labels")["app.kubernetes.io.example.com/a"] = "b"
+	}},
+	{name: "with an annotation that looks like ours", do: func(o map[string]any) {
+		in(o, "metadata", "annotations")["certgen.kthena.volcano.sh.example.com/a"] = "b"
+	}},
 	{name: "immutable", do: func(o map[string]any) { o["immutable"] = true }},
+	{name: "with another value of a common label", do: func(o map[string]any) { in(o, "metadata", "labels")[common] = "no" }},
+	{name: "with another value of a common annotation", do: func(o map[string]any) { in(o, "metadata", "annotations")[common] = "no" }},
 }, ofMetadata)
 
 // ofUsedSecret are edits of what somebody else has put on a Secret of ours.
@@ -74,6 +83,10 @@ func onSecrets() []attack {
 		changes(workload, "a Secret in the place of its own", at(workloadSecret), append([]edit{
 			{name: "with the label", do: func(o map[string]any) { in(o, "metadata", "labels")[managedBy] = "kthena-certgen" }},
 		}, ofMetadata[:1]...), methods, []method{byPut}),
+		// It could be patched, were it not for the policy, and has the label.
+		changes(router, "another component's Secret", at(registrySecret), []edit{
+			{name: "with another certificate", do: func(o map[string]any) { in(o, "data")["tls.crt"] = someCA }},
+		}, patches, nil),
 		changes(registry, "somebody's Secret", at(foreignSecret), []edit{
 			{name: "with another key", do: func(o map[string]any) { in(o, "data")["token"] = someCA }},
 		}, methods, nil),

@@ -37,8 +37,10 @@ const (
 	routerSecret     = "kthena-router-tls-auto"
 	// foreignSecret is a Secret of somebody else's.
 	foreignSecret = "foreign"
-	// foreignEvent is an Event about a Deployment, and foreignModel an object of one of Kthena's kinds.
+	// foreignEvent is an Event about a Deployment, relatedEvent one about a pod that is related to a Deployment, and foreignModel an object
+	// of one of Kthena's kinds.
 	foreignEvent = "foreign"
+	relatedEvent = "related"
 	foreignModel = "foreign"
 )
 
@@ -56,6 +58,8 @@ type stage struct {
 	*charttest.Installation
 	admin    rest.Interface
 	accounts map[string]kubernetes.Interface
+	// namesakes are accounts of the same names in another namespace.
+	namesakes map[string]kubernetes.Interface
 	// bindings are those of the policies.
 	bindings []admissionv1.ValidatingAdmissionPolicyBinding
 }
@@ -67,7 +71,8 @@ func newStage(t testing.TB) *stage {
 	config.WarningHandler = rest.NoWarnings{}
 	admin, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	s := &stage{Installation: env.Prepare(t), admin: client(admin), accounts: map[string]kubernetes.Interface{}}
+	s := &stage{Installation: env.Prepare(t), admin: client(admin)}
+	s.accounts, s.namesakes = map[string]kubernetes.Interface{}, map[string]kubernetes.Interface{}
 	with := map[string]any{"global": map[string]any{"certgen": map[string]any{"controller": map[string]any{"enabled": true}}}}
 	_, err = s.Helm.Install(t.Context(), charttest.Release, env.Chart(), charttest.Merged(values(true), with), helm.ReleaseOptions{})
 	require.NoError(t, err)
@@ -77,15 +82,23 @@ func newStage(t testing.TB) *stage {
 	s.Settle(t)
 	s.RequireAdmission(t, charttest.Entries)
 	for _, account := range []string{registry, workload, router, controller, verifier} {
-		client, err := kubernetes.NewForConfig(as(t, s.Namespace, account))
+		s.accounts[account], err = kubernetes.NewForConfig(as(t, s.Namespace, account))
 		require.NoError(t, err)
-		s.accounts[account] = client
+		namesake := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account}}
+		elsewhere := env.Client.CoreV1().ServiceAccounts(metav1.NamespaceDefault)
+		_, err = elsewhere.Create(t.Context(), namesake, metav1.CreateOptions{})
+		require.NoError(t, err)
+		t.Cleanup(func() {
+			require.NoError(t, elsewhere.Delete(context.WithoutCancel(t.Context()), account, metav1.DeleteOptions{}))
+		})
+		s.namesakes[account], err = kubernetes.NewForConfig(as(t, metav1.NamespaceDefault, account))
+		require.NoError(t, err)
 	}
 	s.prepare(t)
 	ours := metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of=kthena"}
 	bindings, err := env.Client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().List(t.Context(), ours)
 	require.NoError(t, err)
-	require.Len(t, bindings.Items, 5)
+	require.Len(t, bindings.Items, 6)
 	s.bindings = bindings.Items
 	s.await(t, true)
 	return s
@@ -102,14 +115,20 @@ func (s *stage) prepare(t testing.TB) {
 	}
 	patch(workloadSecret, `{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`)
 	patch(registrySecret, `{"metadata":{"labels":{"`+somebodys+`":"yes"},"annotations":{"`+somebodys+`":"yes"}}}`)
-	foreign := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: foreignSecret}}
+	foreign := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: foreignSecret, Labels: map[string]string{managedBy: "somebody"}}}
 	_, err := core.Secrets(s.Namespace).Create(t.Context(), foreign, metav1.CreateOptions{})
 	require.NoError(t, err)
-	_, err = core.Events(s.Namespace).Create(t.Context(), &corev1.Event{
-		ObjectMeta:     metav1.ObjectMeta{Name: foreignEvent},
-		InvolvedObject: corev1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: s.Namespace, Name: registry},
-	}, metav1.CreateOptions{})
-	require.NoError(t, err)
+	deployment := corev1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: s.Namespace, Name: registry}
+	for _, e := range []*corev1.Event{
+		{ObjectMeta: metav1.ObjectMeta{Name: foreignEvent}, InvolvedObject: deployment},
+		{
+			ObjectMeta:     metav1.ObjectMeta{Name: relatedEvent},
+			InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: s.Namespace, Name: "pod"}, Related: &deployment,
+		},
+	} {
+		_, err = core.Events(s.Namespace).Create(t.Context(), e, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
 	body := encode(t, model("ModelServer", "networking.serving.volcano.sh", foreignModel))
 	require.NoError(t, s.admin.Post().AbsPath(s.models("networking.serving.volcano.sh", "modelservers")).Body(body).Do(t.Context()).Error())
 }
@@ -118,28 +137,37 @@ func (s *stage) prepare(t testing.TB) {
 // attacks are about, except that a Secret of another name can be created and not updated. The rights are in effect when it returns.
 func (s *stage) widen(t testing.TB) {
 	t.Helper()
-	for account := range s.accounts {
-		grant(t, s.Namespace, account,
-			rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", nil, "*"),
-			rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", nil, "*"),
-			rule("apps", "deployments", nil, "*"), rule("apps", "deployments/scale", nil, "*"), rule("apps", "deployments/status", nil, "*"),
-			rule("", "events", nil, "*"), rule("events.k8s.io", "events", nil, "*"),
-			rule("workload.serving.volcano.sh", "*", nil, "*"), rule("networking.serving.volcano.sh", "*", nil, "*"),
-			rule("", "secrets", nil, "create", "delete", "deletecollection", "get", "patch"),
-			rule("", "secrets", append([]string{foreignSecret}, ownSecrets[account]...), "update"),
-		)
+	for namespace, clients := range map[string]map[string]kubernetes.Interface{s.Namespace: s.accounts, metav1.NamespaceDefault: s.namesakes} {
+		for account := range clients {
+			grant(t, namespace, account,
+				rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", nil, "*"),
+				rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", nil, "*"),
+				rule("apps", "deployments", nil, "*"), rule("apps", "deployments/scale", nil, "*"), rule("apps", "deployments/status", nil, "*"),
+				rule("", "events", nil, "*"), rule("events.k8s.io", "events", nil, "*"),
+				rule("", "services", nil, "*"), rule("", "services/status", nil, "*"),
+				rule("workload.serving.volcano.sh", "*", nil, "*"), rule("networking.serving.volcano.sh", "*", nil, "*"),
+				rule("", "secrets", nil, "create", "delete", "deletecollection", "get", "patch"),
+				rule("", "secrets", append([]string{foreignSecret}, ownSecrets[account]...), "update"),
+			)
+		}
+		for account, client := range clients {
+			s.awaitRight(t, account, client)
+		}
 	}
-	for account, client := range s.accounts {
-		require.EventuallyWithT(t, func(c *assert.CollectT) {
-			review, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(t.Context(), &authorizationv1.SelfSubjectAccessReview{
-				Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-					Namespace: s.Namespace, Verb: "update", Resource: "secrets", Name: foreignSecret,
-				}},
-			}, metav1.CreateOptions{})
-			require.NoError(c, err)
-			assert.True(c, review.Status.Allowed, account)
-		}, settling, poll)
-	}
+}
+
+// awaitRight returns when an account may update the Secret of somebody else.
+func (s *stage) awaitRight(t testing.TB, account string, client kubernetes.Interface) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		review, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(t.Context(), &authorizationv1.SelfSubjectAccessReview{
+			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: s.Namespace, Verb: "update", Resource: "secrets", Name: foreignSecret,
+			}},
+		}, metav1.CreateOptions{})
+		require.NoError(c, err)
+		assert.True(c, review.Status.Allowed, account)
+	}, settling, poll)
 }
 
 // relax takes the policies out of effect, and enforce puts them back. Both return when that holds for all.
@@ -166,12 +194,12 @@ func (s *stage) enforce(t testing.TB) {
 // await returns when every policy refuses what it must, or none does.
 func (s *stage) await(t testing.TB, refuse bool) {
 	t.Helper()
-	for _, group := range [][]attack{onWebhooks(), onSecrets(), onDeployments(), onEvents(), onModels()} {
-		a := group[slices.IndexFunc(group, func(a attack) bool { return a.open })]
+	for _, g := range groups() {
+		a := g.attacks[slices.IndexFunc(g.attacks, func(a attack) bool { return a.open })]
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
 			err := s.try(t, a, client(s.accounts[a.account]))
 			if refuse {
-				require.ErrorContains(c, err, byPolicy)
+				require.ErrorContains(c, err, refusal(g.policy))
 			} else {
 				require.NoError(c, err)
 			}
@@ -212,7 +240,7 @@ func (s *stage) state(t testing.TB) map[string]string {
 	for _, path := range []string{
 		"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
 		"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
-		s.secrets(), s.deployments(), "/api/v1/events",
+		s.secrets(), s.services(), s.deployments(), "/api/v1/events",
 		s.models("workload.serving.volcano.sh", "modelboosters"), s.models("workload.serving.volcano.sh", "autoscalingpolicies"),
 		s.models("workload.serving.volcano.sh", "modelservings"), s.models("networking.serving.volcano.sh", "modelroutes"),
 		s.models("networking.serving.volcano.sh", "modelservers"),
@@ -223,7 +251,7 @@ func (s *stage) state(t testing.TB) map[string]string {
 		require.NoError(t, list.UnmarshalJSON(body))
 		for _, o := range list.Items {
 			// Others record Events, too.
-			if o.GetKind() != "Event" || o.GetName() == foreignEvent || o.GetName() == newName {
+			if o.GetKind() != "Event" || slices.Contains([]string{foreignEvent, relatedEvent, newName}, o.GetName()) {
 				versions[path+"/"+o.GetName()] = o.GetResourceVersion()
 			}
 		}

@@ -33,7 +33,7 @@ func TestTheTypesOfEveryExpressionAreRight(t *testing.T) {
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		list, err = client.List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of=kthena"})
 		require.NoError(c, err)
-		require.Len(c, list.Items, 6)
+		require.Len(c, list.Items, 7)
 		for _, p := range list.Items {
 			assert.Equal(c, p.Generation, p.Status.ObservedGeneration, p.Name)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // entry is the first entry of a webhook configuration.
@@ -50,6 +51,7 @@ var ofWebhooks = slices.Concat([]edit{
 		in(entry(o), "clientConfig")["caBundle"], entry(o)["failurePolicy"] = someCA, "Ignore"
 	}},
 	{name: "no caBundle", removes: true, do: func(o map[string]any) { delete(in(entry(o), "clientConfig"), "caBundle") }},
+	{name: "an empty caBundle", removes: true, do: func(o map[string]any) { in(entry(o), "clientConfig")["caBundle"] = "" }},
 	{name: "no entry", removes: true, do: func(o map[string]any) { delete(o, "webhooks") }},
 	{name: "one entry less", removes: true, do: func(o map[string]any) { o["webhooks"] = o["webhooks"].([]any)[1:] }},
 	{name: "one entry more", do: func(o map[string]any) {
@@ -67,7 +69,7 @@ var ofWebhooks = slices.Concat([]edit{
 	{name: "a Secret that cert-manager shall inject", do: func(o map[string]any) {
 		in(o, "metadata", "annotations")["cert-manager.io/inject-ca-from-secret"] = "default/attacker"
 	}},
-}, ofHelm, ofMetadata)
+}, ofHelm, ofMetadata, ofOwners(bundle))
 
 // ofSeveral are edits of configurations with more than one entry, and ofMutating those that need a mutating one.
 var (
@@ -86,15 +88,31 @@ func onWebhooks() []attack {
 			return request{verb: http.MethodDelete, path: configuration(name)}
 		}}
 	}
-	create := func(account, name string) attack {
-		return attack{name: account + ": another " + name, account: account, request: func(t testing.TB, s *stage) request {
+	deleteAll := func(account, name string) attack {
+		return attack{name: account + ": " + name + " and all others: delete", account: account, request: func(testing.TB, *stage) request {
+			return request{verb: http.MethodDelete, path: path.Dir(configuration(name)), target: configuration(name)}
+		}}
+	}
+	apply := func(account, name string) attack {
+		return attack{name: account + ": another " + name + ", by apply", account: account, request: func(t testing.TB, s *stage) request {
 			o := s.get(t, configuration(name))
+			o["metadata"] = map[string]any{"name": newName}
+			at := path.Dir(configuration(name)) + "/" + newName
+			return request{verb: http.MethodPatch, path: at, patch: types.ApplyPatchType, body: encode(t, o)}
+		}}
+	}
+	create := func(account, name, how string, do func(o map[string]any)) attack {
+		return attack{name: account + ": another " + name + how, account: account, request: func(t testing.TB, s *stage) request {
+			o := s.get(t, configuration(name))
+			do(o)
 			o["metadata"] = map[string]any{"name": newName}
 			collection := path.Dir(configuration(name))
 			return request{verb: http.MethodPost, path: collection, target: collection + "/" + newName, body: encode(t, o)}
 		}}
 	}
+	asItIs := func(map[string]any) {}
 	return slices.Concat(
+		asAnother(registry, mutating, at(mutating), bundle), asAnother(controller, validating, at(validating), bundle),
 		changes(registry, mutating, at(mutating), slices.Concat(ofWebhooks, ofSeveral, ofMutating), methods, patches),
 		changes(registry, validating, at(validating), slices.Concat(ofWebhooks, ofSeveral), []method{byMergePatch}, patches),
 		changes(workload, validatingWorkload, at(validatingWorkload), ofWebhooks, []method{byStrategicPatch}, patches),
@@ -105,7 +123,9 @@ func onWebhooks() []attack {
 		changes(router, mutating, at(mutating), ofWebhooks[:3], patches, nil),
 		[]attack{
 			delete(registry, mutating), delete(registry, validating), delete(controller, validatingNetworking),
-			create(registry, mutating), create(router, validatingNetworking), create(controller, validating),
+			deleteAll(registry, mutating), deleteAll(controller, validatingNetworking), apply(workload, validatingWorkload),
+			create(registry, mutating, "", asItIs), create(router, validatingNetworking, "", asItIs), create(controller, validating, "", asItIs),
+			create(registry, validating, " without entries", func(o map[string]any) { o["webhooks"] = []any{} }),
 		},
 	)
 }

@@ -30,6 +30,29 @@ CEL that says whether two maps hold the same, whatever they hold under keys with
 {{- end }} || k in {{ .b }} && {{ .a }}[k] == {{ .b }}[k]) && {{ .b }}.all(k, k.startsWith('{{ .prefix }}') || k in {{ .a }})
 {{- end }}
 
+{{/*
+CEL that says whether a map holds nothing but what another one holds, though it may have lost keys at the levels of a path.
+Takes: a, b (expressions), path (list of keys; a star is any).
+*/}}
+{{- define "kthena.policy.within" -}}
+{{- $k := printf "k%d" (len .path) -}}
+{{ .a }}.all({{ $k }}, {{ $k }} in {{ .b }} && ({{ .a }}[{{ $k }}] == {{ .b }}[{{ $k }}]
+{{- with .path }} || {{ if ne (first .) "*" }}{{ $k }} == '{{ first . }}' && {{ end }}
+{{- include "kthena.policy.within" (dict "a" (printf "%s[%s]" $.a $k) "b" (printf "%s[%s]" $.b $k) "path" (rest .)) }}
+{{- end }}))
+{{- end }}
+
+{{/*
+CEL that says whether an update leaves the owners of fields as they are, except that kthena-certgen owns what it writes and others lose that.
+Whoever applies takes away what it is recorded to own and no longer has, so a wrong owner would have it take away what others have set.
+Takes: path (list of keys) of what kthena-certgen writes among the fields.
+*/}}
+{{- define "kthena.policy.owners" -}}
+variables.is.metadata.?managedFields.orValue([]).all(n, n.operation == 'Update' && n.manager in ['kthena-certgen', 'ancient-changes']
+|| variables.was.metadata.?managedFields.orValue([]).exists(o, o.manager == n.manager && o.operation == n.operation
+&& o.?subresource == n.?subresource && {{ include "kthena.policy.within" (dict "a" "n.fieldsV1" "b" "o.fieldsV1" "path" .path) }}))
+{{- end }}
+
 {{/* What the API server itself changes in the metadata of an object that is updated. Takes: nothing. */}}
 {{- define "kthena.policy.bookkeeping" -}}
 [generation, managedFields, resourceVersion]
