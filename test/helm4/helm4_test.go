@@ -51,8 +51,9 @@ func TestTheChartUnderServerSideApply(t *testing.T) {
 			require.NoError(t, helm.upgrade(t, env.Chart(), auto, false))
 		}},
 		{"a switch to manual mode conflicts over the bundles", func(t *testing.T) {
+			bundle := i.AddCA(t, own)
 			before := bundles(i.Targets(t))
-			err := helm.upgrade(t, env.Chart(), charttest.InManualMode(1, i.AddCA(t, own)), false)
+			err := helm.upgrade(t, env.Chart(), charttest.InManualMode(1, bundle), false)
 			require.ErrorContains(t, err, `conflict with "kthena-certgen"`)
 			require.ErrorContains(t, err, "clientConfig.caBundle")
 			assert.Equal(t, before, bundles(i.Targets(t)))
