@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -10,40 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
 
 var inCertManagerMode = map[string]any{"global": map[string]any{"certManagementMode": charttest.CertManager}}
-
-// certificates are cert-manager's objects of a kind in the release's namespace.
-func certificates(t *testing.T, i *charttest.Installation, resource string) dynamic.ResourceInterface {
-	t.Helper()
-	client, err := dynamic.NewForConfig(env.Config)
-	require.NoError(t, err)
-	return client.Resource(schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: resource}).Namespace(i.Namespace)
-}
-
-// renew asks cert-manager to issue a certificate anew, as cmctl renew does: by the condition Issuing.
-func renew(t *testing.T, i *charttest.Installation, name string) {
-	t.Helper()
-	client := certificates(t, i, "certificates")
-	c, err := client.Get(t.Context(), name, metav1.GetOptions{})
-	require.NoError(t, err)
-	conditions, _, err := unstructured.NestedSlice(c.Object, "status", "conditions")
-	require.NoError(t, err)
-	conditions = append(conditions, map[string]any{
-		"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "Certificate re-issuance manually triggered",
-		"lastTransitionTime": time.Now().UTC().Format(time.RFC3339),
-	})
-	body, err := json.Marshal(map[string]any{"status": map[string]any{"conditions": conditions}})
-	require.NoError(t, err)
-	_, err = client.Patch(t.Context(), name, types.MergePatchType, body, metav1.PatchOptions{}, "status")
-	require.NoError(t, err)
-}
 
 func TestWhatCertManagerRenewsIsServedWithNobodyActing(t *testing.T) {
 	rounds := 1
@@ -57,7 +27,7 @@ func TestWhatCertManagerRenewsIsServedWithNobodyActing(t *testing.T) {
 	begun := time.Now()
 	for range rounds {
 		old := fingerprint(t, i, secret)
-		renew(t, i, "registry-webhook-cert")
+		i.Reissue(t, "registry-webhook-cert")
 		require.Eventually(t, func() bool { return fingerprint(t, i, secret) != old }, patience, 50*time.Millisecond, "cert-manager renews")
 		awaitServed(t, i, service, fingerprint(t, i, secret), replicas)
 		i.Settle(t)
@@ -96,11 +66,11 @@ func TestACertificateOfANewCAOfCertManagersIsServedWithNobodyActing(t *testing.T
 	const secret = "registry-webhook-certs"
 	before := generations(t, i)
 	oldCA := fingerprint(t, i, "company")
-	renew(t, i, "company")
+	i.Reissue(t, "company")
 	require.Eventually(t, func() bool { return fingerprint(t, i, "company") != oldCA }, patience, 50*time.Millisecond)
 	p := i.Probe(t, 50)
 	old := fingerprint(t, i, secret)
-	renew(t, i, "registry-webhook-cert")
+	i.Reissue(t, "registry-webhook-cert")
 	require.Eventually(t, func() bool { return fingerprint(t, i, secret) != old }, patience, 50*time.Millisecond)
 	awaitServed(t, i, "registry-webhook", fingerprint(t, i, secret), replicas)
 	i.Settle(t)
@@ -119,6 +89,6 @@ func create(t *testing.T, i *charttest.Installation, resource, kind, name string
 	o.SetAPIVersion("cert-manager.io/v1")
 	o.SetKind(kind)
 	o.SetName(name)
-	_, err := certificates(t, i, resource).Create(context.WithoutCancel(t.Context()), o, metav1.CreateOptions{})
+	_, err := i.CertManagerObjects(t, resource).Create(context.WithoutCancel(t.Context()), o, metav1.CreateOptions{})
 	require.NoError(t, err)
 }

@@ -12,104 +12,47 @@ import (
 )
 
 func TestArgoCD(t *testing.T) {
-	startArgoCD(t)
-	repository := commitChart(t)
+	c := start(t)
 	scenario.InOrder(t, []scenario.Part{
 		{Name: "from auto mode to cert-manager mode, tracked by label", Do: func(t *testing.T) {
-			track(t, byLabel)
-			lifeOf(t, repository, charttest.Auto, charttest.CertManager)
+			c.track(t, byLabel)
+			c.lifeOf(t, charttest.Auto, charttest.CertManager)
 		}},
 		{Name: "from cert-manager mode to auto mode, tracked by annotation", Do: func(t *testing.T) {
-			track(t, byAnnotation)
-			lifeOf(t, repository, charttest.CertManager, charttest.Auto)
+			c.track(t, byAnnotation)
+			c.lifeOf(t, charttest.CertManager, charttest.Auto)
 		}},
-		{Name: "in auto mode, webhook configurations in a later wave", Do: func(t *testing.T) { waves(t, repository) }},
-		{Name: "in auto mode, with the CRDs", Do: func(t *testing.T) { bringCRDs(t, repository) }},
-		{Name: "a replace in auto mode without the controller", Do: func(t *testing.T) { replaceWithoutController(t, repository) }},
+		{Name: "in auto mode, webhook configurations in a later wave", Do: c.waves},
+		{Name: "in auto mode, with the CRDs", Do: c.bringCRDs},
+		{Name: "a replace in auto mode without the controller", Do: c.replaceWithoutController},
 	})
 }
 
 // lifeOf does everything to an Application that begins in a mode and ends in another one.
-func lifeOf(t *testing.T, repository, mode, other string) {
-	a := newApplication(t, repository, mode)
-	none := func(t *testing.T, do func()) string {
-		do()
-		drift := scenario.Count(a.refresh(t, 1), "objects")
-		assert.Equal(t, scenario.NoDrift, drift)
-		return drift
-	}
+func (c *argoCD) lifeOf(t *testing.T, mode, other string) {
+	a := c.application(t, mode)
+	relabelled := scenario.Labelled("twice")
 	a.Run(t,
-		scenario.Step{Name: "install", Do: func(t *testing.T) string {
-			return none(t, func() {
-				a.install(t, scenario.Values(mode))
-				a.RequireNoRestarts(t)
-			})
-		}},
-		scenario.Step{Name: "idle, compared three times, with `prune: true`", Do: func(t *testing.T) string {
-			return none(t, func() {
-				a.Settle(t)
-				before := a.started(t)
-				a.Stands(t, func() { assert.Zero(t, a.refresh(t, 3)) })
-				assert.Equal(t, before, a.started(t), "no sync")
-			})
-		}},
-		scenario.Step{Name: "a certificate is renewed, the controller rolls the pods", Do: func(t *testing.T) string {
-			return none(t, func() {
-				a.Renew(t)
-				a.Stands(t, func() { assert.Zero(t, a.refresh(t, 2)) })
-			})
-		}},
-		scenario.Step{Name: "everything is synced once more", Do: func(t *testing.T) string {
-			return none(t, func() {
-				secrets := a.secrets(t)
-				a.sync(t)
-				assert.Equal(t, secrets, a.secrets(t), "nothing is pruned")
-			})
-		}},
-		scenario.Step{Name: "upgrade in the same mode", Do: func(t *testing.T) string {
-			return none(t, func() {
-				rolled, bundles := a.Rolled(t), a.Bundles(t)
-				a.change(t, scenario.Values(mode, scenario.Labelled("once")))
-				assert.Equal(t, rolled, a.Rolled(t), "the controller's annotation survives")
-				assert.Equal(t, bundles, a.Bundles(t))
-			})
-		}},
-		scenario.Step{Name: "somebody changes a webhook, `selfHeal: true` changes it back", Do: func(t *testing.T) string {
-			bundles := a.Bundles(t)
-			a.Tamper(t)
-			scenario.Await(t, "Argo CD changes it back", func() (bool, any) { return !a.Tampered(t), nil })
-			a.awaitHealthy(t)
-			assert.Equal(t, bundles, a.Bundles(t))
-			return "1 corrected"
-		}},
-		scenario.Step{Name: "from " + mode + " mode", Do: func(t *testing.T) string {
-			return none(t, func() {
-				a.Mode = other
-				a.change(t, scenario.Values(other))
-			})
-		}},
-		scenario.Step{Name: "upgrade with `ServerSideApply=true`", Do: func(t *testing.T) string {
-			return none(t, func() {
-				rolled, bundles := a.Rolled(t), a.Bundles(t)
-				a.options = []string{"ServerSideApply=true"}
-				a.change(t, scenario.Values(other, scenario.Labelled("twice")))
-				assert.Equal(t, rolled, a.Rolled(t), "the controller's annotation survives")
-				assert.Equal(t, bundles, a.Bundles(t))
-			})
-		}},
-		scenario.Step{Name: "`Replace=true`", Replaces: true, Do: func(t *testing.T) string {
-			return none(t, func() {
-				a.options = []string{"Replace=true"}
-				a.change(t, scenario.Values(other, scenario.Labelled("twice"), scenario.Annotated("replaced")))
-			})
-		}},
+		scenario.Install(a, "install", scenario.Values(mode)),
+		scenario.Idle(a, "idle, compared three times, with `prune: true`"),
+		scenario.Renew(a),
+		scenario.Quiet(a, "everything is synced once more", func(t *testing.T) {
+			secrets := a.secrets(t)
+			a.sync(t)
+			assert.Equal(t, secrets, a.secrets(t), "nothing is pruned")
+		}),
+		scenario.Upgrade(a, "upgrade in the same mode", scenario.Values(mode, scenario.Labelled("once"))),
+		scenario.Tamper(a, "somebody changes a webhook, `selfHeal: true` changes it back"),
+		scenario.Switch(a, mode, other),
+		a.with("ServerSideApply=true", scenario.Upgrade(a, "upgrade with `ServerSideApply=true`", scenario.Values(other, relabelled))),
+		a.with("Replace=true", scenario.Replace(a, "`Replace=true`", scenario.Values(other, relabelled, scenario.Annotated("replaced")))),
 	)
 }
 
 // secrets are the Secrets with certificates, and which ones they are.
 func (a *application) secrets(t *testing.T) map[string]string {
 	t.Helper()
-	list, err := env.Client.CoreV1().Secrets(a.Namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "type=kubernetes.io/tls"})
+	list, err := a.Env.Client.CoreV1().Secrets(a.Namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "type=kubernetes.io/tls"})
 	require.NoError(t, err)
 	all := map[string]string{}
 	for _, s := range list.Items {
@@ -120,29 +63,26 @@ func (a *application) secrets(t *testing.T) map[string]string {
 }
 
 // waves installs with webhook configurations that Argo CD applies only when the pods are ready, whose init containers look for them.
-func waves(t *testing.T, repository string) {
-	a := newApplication(t, repository, charttest.Auto)
+func (c *argoCD) waves(t *testing.T) {
+	a := c.application(t, charttest.Auto)
 	wave := map[string]any{"argocd.argoproj.io/sync-wave": "1"}
 	later := charttest.PerComponent(map[string]any{"webhook": map[string]any{"annotations": wave}})
-	a.Run(t, scenario.Step{Name: "install, webhook configurations in a later wave", Do: func(t *testing.T) string {
-		a.install(t, scenario.Values(charttest.Auto, later))
-		return scenario.Count(a.refresh(t, 1), "objects")
-	}})
+	a.Run(t, scenario.Install(a, "install, webhook configurations in a later wave", scenario.Values(charttest.Auto, later)))
 }
 
-// replaceWithoutController shows what the controller is for: nothing else puts the bundles back, until a pod starts.
-func replaceWithoutController(t *testing.T, repository string) {
-	a := newApplication(t, repository, charttest.Auto, "Replace=true")
-	a.install(t, scenario.Values(charttest.Auto, scenario.WithoutController()))
+// replaceWithoutController shows what the controller is for: nothing else puts the bundles back, until a pod starts. The option is set
+// after the install, which Argo CD would replace with it: it makes each role twice then, fails at that, and syncs once more, at a time
+// when the pods have put their CA into the bundles or not.
+func (c *argoCD) replaceWithoutController(t *testing.T) {
+	a := c.application(t, charttest.Auto)
+	a.Deploy(t, scenario.Values(charttest.Auto, scenario.WithoutController()))
 	a.RequireAdmission(t, charttest.Entries)
-	a.change(t, scenario.Values(charttest.Auto, scenario.WithoutController(), scenario.Annotated("replaced")))
-	for entry, bundle := range a.Bundles(t) {
-		assert.Empty(t, bundle, entry)
-	}
-	assert.Zero(t, a.refresh(t, 1), "Argo CD sees nothing in it")
-	for _, target := range a.Targets(t) {
-		require.ErrorContains(t, target.Send(t.Context(), true), "x509", target.Entry)
-	}
+	a.options = []string{"Replace=true"}
+	drift := a.Drift(t, func() {
+		a.Change(t, scenario.Values(charttest.Auto, scenario.WithoutController(), scenario.Annotated("replaced")))
+	})
+	assert.Equal(t, scenario.NoDrift, drift, "Argo CD sees nothing in it")
+	a.RequireUntrusted(t)
 	a.Restart(t)
 	a.RequireAdmission(t, charttest.Entries)
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,10 +23,10 @@ var definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Ver
 
 // writeCRDs writes Kthena's kinds into a repository. They are applied on the server, which the real ones are too big to do without,
 // and stay when the Application goes: that would take every object of theirs along.
-func writeCRDs(t *testing.T, repository string) {
+func (c *argoCD) writeCRDs(t *testing.T, repository string) {
 	t.Helper()
 	require.NoError(t, os.Mkdir(filepath.Join(repository, crdsFolder), 0o755))
-	paths, err := filepath.Glob(filepath.Join(env.Root, "test", "rig", "crds", "*.yaml"))
+	paths, err := filepath.Glob(filepath.Join(c.Env.Root, "test", "rig", "crds", "*.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, paths)
 	for _, path := range paths {
@@ -41,9 +40,9 @@ func writeCRDs(t *testing.T, repository string) {
 }
 
 // forgetCRDs makes the cluster know Kthena's kinds no more.
-func forgetCRDs(t *testing.T) {
+func (c *argoCD) forgetCRDs(t *testing.T) {
 	t.Helper()
-	client := scenario.Dynamic(t, env).Resource(definitions)
+	client := scenario.Dynamic(t, c.Env).Resource(definitions)
 	all, err := crds.All()
 	require.NoError(t, err)
 	for _, crd := range all {
@@ -58,21 +57,13 @@ func forgetCRDs(t *testing.T) {
 }
 
 // bringCRDs installs the chart and Kthena's kinds, as two sources of one Application, into a cluster that does not know them.
-func bringCRDs(t *testing.T, repository string) {
-	forgetCRDs(t)
-	a := newApplication(t, repository, charttest.Auto)
+func (c *argoCD) bringCRDs(t *testing.T) {
+	c.forgetCRDs(t)
+	a := c.application(t, charttest.Auto)
 	a.withCRDs = true
 	later := map[string]any{"global": map[string]any{"requireCRDs": false}}
 	a.Run(t,
-		scenario.Step{Name: "install, the CRDs as a source of their own", Do: func(t *testing.T) string {
-			a.install(t, scenario.Values(charttest.Auto, later))
-			return scenario.Count(a.refresh(t, 1), "objects")
-		}},
-		scenario.Step{Name: "upgrade of both", Do: func(t *testing.T) string {
-			bundles := a.Bundles(t)
-			a.change(t, scenario.Values(charttest.Auto, later, scenario.Labelled("once")))
-			assert.Equal(t, bundles, a.Bundles(t))
-			return scenario.Count(a.refresh(t, 1), "objects")
-		}},
+		scenario.Install(a, "install, the CRDs as a source of their own", scenario.Values(charttest.Auto, later)),
+		scenario.Upgrade(a, "upgrade of both", scenario.Values(charttest.Auto, later, scenario.Labelled("once"))),
 	)
 }

@@ -1,17 +1,13 @@
 package flux
 
 import (
-	"context"
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/volcano-sh/kthena-certgen/test/gitops/scenario"
 	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
@@ -20,16 +16,16 @@ import (
 // release is a HelmRelease, by the name of its target namespace: Flux may still be busy with one that was deleted a moment ago.
 type release struct {
 	*scenario.Rig
-	client dynamic.ResourceInterface
-	// spec is what was asked for last.
+	// spec is what is asked for, without values.
 	spec map[string]any
 }
 
 // newRelease prepares a HelmRelease that differs from the manual's in where its chart comes from and in a time-out that suits a test. It
 // goes away with the test.
-func newRelease(t *testing.T, mode string) *release {
+func newRelease(t *testing.T, d *scenario.Deployer, mode string) *release {
 	t.Helper()
-	r := &release{Rig: scenario.New(t, env, deployer, mode), client: scenario.Dynamic(t, env).Resource(releases).Namespace(namespace)}
+	r := &release{Rig: scenario.New(t, d, mode)}
+	r.Object = r.Namespace
 	r.spec = map[string]any{
 		"interval": "1h", "timeout": "2m", "releaseName": charttest.Release, "targetNamespace": r.Namespace,
 		"chart": map[string]any{"spec": map[string]any{
@@ -38,61 +34,95 @@ func newRelease(t *testing.T, mode string) *release {
 		"test":           map[string]any{"enable": true},
 		"driftDetection": map[string]any{"mode": "enabled"},
 	}
-	t.Cleanup(func() { r.remove(t) })
 	return r
 }
 
-// install makes the HelmRelease.
-func (r *release) install(t *testing.T, values map[string]any) {
-	t.Helper()
-	r.spec["values"] = values
-	_, err := r.client.Create(t.Context(), scenario.Object(t, releases, "HelmRelease", namespace, r.Namespace, r.spec), metav1.CreateOptions{})
-	require.NoError(t, err)
-	r.awaitReady(t)
+// with is a step that begins with other settings of the HelmRelease.
+func (r *release) with(settings map[string]any, s scenario.Step) scenario.Step {
+	return s.After(func() { r.set(settings) })
 }
 
-// change brings the HelmRelease to other values, and to other settings beside them.
-func (r *release) change(t *testing.T, values map[string]any, settings ...map[string]any) {
+// set changes settings of the HelmRelease, which are asked for with the next values.
+func (r *release) set(settings map[string]any) { r.spec = charttest.Merged(r.spec, settings) }
+
+// specified is what is asked for with values.
+func (r *release) specified(values map[string]any) map[string]any {
+	return charttest.Merged(r.spec, map[string]any{"values": values})
+}
+
+// Deploy makes the HelmRelease.
+func (r *release) Deploy(t *testing.T, values map[string]any) {
 	t.Helper()
-	r.update(t, values, settings...)
+	r.Ask(t, r.specified(values))
+	r.awaitReady(t)
+	require.Equal(t, "1", r.Applied(t), "no upgrade")
+}
+
+// Change brings the HelmRelease to other values.
+func (r *release) Change(t *testing.T, values map[string]any) {
+	t.Helper()
+	r.request(t, values)
 	r.awaitReady(t)
 	r.Settle(t)
 }
 
-// update does the same and waits for nothing.
-func (r *release) update(t *testing.T, values map[string]any, settings ...map[string]any) {
+// request does the same and waits for nothing.
+func (r *release) request(t *testing.T, values map[string]any) {
 	t.Helper()
-	delete(r.spec, "values")
-	for _, s := range settings {
-		r.spec = charttest.Merged(r.spec, s)
-	}
-	r.spec["values"] = values
-	o := r.get(t)
-	o.Object["spec"] = scenario.Plain(t, r.spec)
-	_, err := r.client.Update(t.Context(), o, metav1.UpdateOptions{})
-	require.NoError(t, err)
+	r.Update(t, func(o *unstructured.Unstructured) { o.Object["spec"] = scenario.Plain(t, r.specified(values)) })
 }
 
-// refresh asks Flux so many times to look at the release, as flux reconcile does, and waits until it has.
-func (r *release) refresh(t *testing.T, times int) {
+// Compare asks Flux so many times to look at the release, as flux reconcile does, and waits until it has.
+func (r *release) Compare(t *testing.T, times int) {
 	t.Helper()
 	for range times {
 		now := time.Now().Format(time.RFC3339Nano)
-		patch := fmt.Sprintf(`{"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": %q}}}`, now)
-		_, err := r.client.Patch(t.Context(), r.Namespace, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-		require.NoError(t, err)
+		r.Annotate(t, "reconcile.fluxcd.io/requestedAt", now)
 		r.await(t, "Flux looks at the release", func(o *unstructured.Unstructured) bool {
-			handled, _, _ := unstructured.NestedString(o.Object, "status", "lastHandledReconcileAt")
-			return handled == now && condition(o, "Ready") == metav1.ConditionTrue
+			return scenario.Text(o, "status", "lastHandledReconcileAt") == now && condition(o, "Ready") == metav1.ConditionTrue
 		})
 	}
 }
 
-func (r *release) get(t *testing.T) *unstructured.Unstructured {
+// Drift does not compare: whatever is a difference to Flux is one that it has told of, and corrected.
+func (r *release) Drift(t *testing.T, do func()) string {
 	t.Helper()
-	o, err := r.client.Get(t.Context(), r.Namespace, metav1.GetOptions{})
+	before := r.told(t)
+	do()
+	return scenario.Count(r.told(t)-before, "corrected")
+}
+
+// told is how often Flux has told of drift so far.
+func (r *release) told(t *testing.T) int {
+	t.Helper()
+	list, err := r.Env.Client.CoreV1().Events(r.Deployer.Namespace).List(
+		t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=HelmRelease"},
+	)
 	require.NoError(t, err)
-	return o
+	n := 0
+	for _, e := range list.Items {
+		if e.Reason == "DriftDetected" && e.InvolvedObject.Name == r.Object {
+			n += max(1, int(e.Count))
+		}
+	}
+	return n
+}
+
+// Correct has Flux look at the release, which is when it corrects.
+func (r *release) Correct(t *testing.T) string {
+	t.Helper()
+	return r.Drift(t, func() { r.Compare(t, 1) })
+}
+
+// Applied is the number of the release's last revision.
+func (r *release) Applied(t *testing.T) string {
+	t.Helper()
+	history, _, err := unstructured.NestedSlice(r.Get(t).Object, "status", "history")
+	require.NoError(t, err)
+	require.NotEmpty(t, history)
+	version, _, err := unstructured.NestedInt64(history[0].(map[string]any), "version")
+	require.NoError(t, err)
+	return strconv.FormatInt(version, 10)
 }
 
 // awaitReady waits until Flux says that what was asked for last is there.
@@ -107,10 +137,9 @@ func (r *release) awaitReady(t *testing.T) {
 // await waits until Flux has seen the last change of the HelmRelease and says something of it.
 func (r *release) await(t *testing.T, what string, says func(*unstructured.Unstructured) bool) {
 	t.Helper()
-	scenario.Await(t, what, func() (bool, any) {
-		o := r.get(t)
+	r.AwaitObject(t, what, func(o *unstructured.Unstructured) bool {
 		seen, _, _ := unstructured.NestedInt64(o.Object, "status", "observedGeneration")
-		return seen == o.GetGeneration() && says(o), o.Object["status"]
+		return seen == o.GetGeneration() && says(o)
 	})
 }
 
@@ -130,44 +159,4 @@ func condition(o *unstructured.Unstructured, kind string) metav1.ConditionStatus
 		}
 	}
 	return metav1.ConditionUnknown
-}
-
-// revision is the number of the release's last revision.
-func (r *release) revision(t *testing.T) int64 {
-	t.Helper()
-	history, _, err := unstructured.NestedSlice(r.get(t).Object, "status", "history")
-	require.NoError(t, err)
-	require.NotEmpty(t, history)
-	version, _, err := unstructured.NestedInt64(history[0].(map[string]any), "version")
-	require.NoError(t, err)
-	return version
-}
-
-// drift is how often Flux has told of drift so far.
-func (r *release) drift(t *testing.T) int {
-	t.Helper()
-	list, err := env.Client.CoreV1().Events(namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=HelmRelease"})
-	require.NoError(t, err)
-	n := 0
-	for _, e := range list.Items {
-		if e.Reason == "DriftDetected" && e.InvolvedObject.Name == r.Namespace {
-			n += max(1, int(e.Count))
-		}
-	}
-	return n
-}
-
-// remove deletes the HelmRelease, which uninstalls the release.
-func (r *release) remove(t *testing.T) {
-	if t.Failed() {
-		r.Explain(t, "source-controller", "helm-controller")
-	}
-	ctx := context.WithoutCancel(t.Context())
-	if err := r.client.Delete(ctx, r.Namespace, metav1.DeleteOptions{}); apierrors.IsNotFound(err) {
-		return
-	}
-	scenario.Await(t, "Flux has uninstalled the release", func() (bool, any) {
-		o, err := r.client.Get(ctx, r.Namespace, metav1.GetOptions{})
-		return apierrors.IsNotFound(err), o
-	})
 }

@@ -9,7 +9,7 @@ import (
 
 const (
 	// patience is how long anything may take on a busy machine, and tick how often it is looked at.
-	patience = time.Minute
+	patience = 2 * time.Minute
 	tick     = 100 * time.Millisecond
 )
 

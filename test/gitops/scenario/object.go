@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
@@ -21,17 +19,6 @@ func Dynamic(t testing.TB, env *charttest.Environment) dynamic.Interface {
 	client, err := dynamic.NewForConfig(config)
 	require.NoError(t, err)
 	return client
-}
-
-// Object is one of any kind.
-func Object(t testing.TB, gvr schema.GroupVersionResource, kind, namespace, name string, spec map[string]any) *unstructured.Unstructured {
-	t.Helper()
-	o := &unstructured.Unstructured{Object: map[string]any{"spec": Plain(t, spec)}}
-	o.SetAPIVersion(gvr.GroupVersion().String())
-	o.SetKind(kind)
-	o.SetNamespace(namespace)
-	o.SetName(name)
-	return o
 }
 
 // Plain is a value as JSON would bring it back, which is all that an object of any kind may hold.

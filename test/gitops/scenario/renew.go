@@ -1,17 +1,12 @@
 package scenario
 
 import (
-	"encoding/json"
 	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 )
@@ -43,7 +38,7 @@ func (r *Rig) Renew(t *testing.T) {
 	if r.Mode == charttest.Auto {
 		r.forceRenew(t)
 	} else {
-		r.reissue(t)
+		r.Reissue(t, "registry-webhook-cert")
 	}
 	Await(t, "the controller rolls the registry", func() (bool, any) { return r.Rolled(t) != before, before })
 	r.Settle(t)
@@ -60,24 +55,4 @@ func (r *Rig) forceRenew(t *testing.T) {
 		"--validating-webhook-configuration=kthena-registry-validating-webhook",
 	).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-}
-
-// reissue asks cert-manager to issue a certificate anew, as cmctl renew does: by the condition Issuing.
-func (r *Rig) reissue(t *testing.T) {
-	t.Helper()
-	certificates := schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
-	client := Dynamic(t, r.Env).Resource(certificates).Namespace(r.Namespace)
-	const name = "registry-webhook-cert"
-	c, err := client.Get(t.Context(), name, metav1.GetOptions{})
-	require.NoError(t, err)
-	conditions, _, err := unstructured.NestedSlice(c.Object, "status", "conditions")
-	require.NoError(t, err)
-	conditions = append(conditions, map[string]any{
-		"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "Certificate re-issuance manually triggered",
-		"lastTransitionTime": time.Now().UTC().Format(time.RFC3339),
-	})
-	body, err := json.Marshal(map[string]any{"status": map[string]any{"conditions": conditions}})
-	require.NoError(t, err)
-	_, err = client.Patch(t.Context(), name, types.MergePatchType, body, metav1.PatchOptions{}, "status")
-	require.NoError(t, err)
 }

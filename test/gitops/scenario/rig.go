@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
 	"github.com/volcano-sh/kthena-certgen/test/rig/probe"
@@ -29,20 +30,26 @@ const NoDrift = "none"
 // Rig is a release that a deployer takes care of.
 type Rig struct {
 	*charttest.Installation
-	Env *charttest.Environment
-	// Deployer is the name and the version of who installs it.
-	Deployer string
+	Env      *charttest.Environment
+	Deployer *Deployer
 	// Mode is the mode that it is in, or that it goes to.
 	Mode string
+	// Object is the name of the object that asks for it.
+	Object string
+	client dynamic.ResourceInterface
 }
 
-// New makes the namespace of a release, where the pod of helm test can reach the others.
-func New(t *testing.T, env *charttest.Environment, deployer, mode string) *Rig {
+// New makes the namespace of a release, where the pod of helm test can reach the others. The release goes away with the test.
+func New(t *testing.T, d *Deployer, mode string) *Rig {
 	t.Helper()
-	r := &Rig{Installation: env.Prepare(t), Env: env, Deployer: deployer, Mode: mode}
-	require.NoError(t, env.LetForward(t.Context(), r.Namespace, "kthena-verify"))
+	r := &Rig{Installation: d.Env.Prepare(t), Env: d.Env, Deployer: d, Mode: mode, Object: charttest.Release, client: d.Client(t, d.Asks)}
+	require.NoError(t, d.Env.LetForward(t.Context(), r.Namespace, "kthena-verify"))
+	t.Cleanup(func() { r.remove(t) })
 	return r
 }
+
+// Base is what a release has whoever deploys it.
+func (r *Rig) Base() *Rig { return r }
 
 // Step is something that is done to the release, and its row of the manual's table.
 type Step struct {
@@ -51,6 +58,16 @@ type Step struct {
 	Do func(t *testing.T) (drift string)
 	// Replaces says that webhook configurations are replaced by what the chart renders, so that requests may fail until they are healed.
 	Replaces bool
+}
+
+// After is the step when something has been set first.
+func (s Step) After(set func()) Step {
+	do := s.Do
+	s.Do = func(t *testing.T) string {
+		set()
+		return do(t)
+	}
+	return s
 }
 
 // Part is a test of a release of its own.
@@ -89,7 +106,7 @@ func (r *Rig) run(t *testing.T, s Step) {
 	drift := s.Do(t)
 	if p == nil {
 		r.RequireAdmission(t, charttest.Entries)
-		t.Logf("| %s | %s | %s | | | | %s |", r.Deployer, r.Mode, s.Name, drift)
+		t.Logf("| %s | %s | %s | | | | %s |", r.Deployer.Name, r.Mode, s.Name, drift)
 		return
 	}
 	r.RequireAdmission(t, charttest.Entries)
@@ -98,7 +115,7 @@ func (r *Rig) run(t *testing.T, s Step) {
 	if report.Failed > 0 {
 		gap = report.LongestGap.Round(10 * time.Millisecond).String()
 	}
-	t.Logf("| %s | %s | %s | %d | %d | %s | %s |", r.Deployer, r.Mode, s.Name, report.Sent, report.Failed, gap, drift)
+	t.Logf("| %s | %s | %s | %d | %d | %s | %s |", r.Deployer.Name, r.Mode, s.Name, report.Sent, report.Failed, gap, drift)
 	assert.Positive(t, report.Sent)
 	if s.Replaces {
 		assert.LessOrEqual(t, report.LongestGap, healed, "%q", report.Errors)
@@ -115,9 +132,9 @@ func (r *Rig) targetsIfAny(t *testing.T) []probe.Target {
 	return targets
 }
 
-// Explain logs the state of the pods, what those have said that do not run, and the end of the deployer's logs.
-func (r *Rig) Explain(t *testing.T, programs ...string) {
-	for _, name := range programs {
+// explain logs the state of the pods, what those have said that do not run, and the end of the deployer's logs.
+func (r *Rig) explain(t *testing.T) {
+	for _, name := range r.Deployer.Programs {
 		log, err := os.ReadFile(filepath.Join(r.Env.Dir, name+".log"))
 		t.Logf("%s (%v): ...%s", name, err, log[max(0, len(log)-4000):])
 	}
@@ -137,39 +154,6 @@ func (r *Rig) Explain(t *testing.T, programs ...string) {
 	}
 }
 
-// Values are those of a release in a mode: one replica of everything, servers that drain, and a controller as impatient as a test.
-func Values(mode string, more ...map[string]any) map[string]any {
-	values := charttest.Merged(charttest.InMode(mode, 1), map[string]any{
-		"global":     map[string]any{"certgen": map[string]any{"controller": map[string]any{"settle": "1s"}}},
-		"networking": map[string]any{"kthenaRouter": map[string]any{"preStopSeconds": 5}},
-	})
-	for _, m := range more {
-		values = charttest.Merged(values, m)
-	}
-	return values
-}
-
-// Labelled are values that replace every pod of a component and change nothing else.
-func Labelled(value string) map[string]any {
-	return charttest.PerComponent(map[string]any{"podLabels": map[string]any{"changed": value}})
-}
-
-// Annotated are values that change every component's Deployment and replace no pod.
-func Annotated(value string) map[string]any {
-	return charttest.PerComponent(map[string]any{"deploymentAnnotations": map[string]any{"changed": value}})
-}
-
-// WithoutController are values that leave the controller out.
-func WithoutController() map[string]any {
-	return map[string]any{"global": map[string]any{"certgen": map[string]any{"controller": map[string]any{"enabled": false}}}}
-}
-
-// Missing are values with which the registry's new pods never start.
-func Missing() map[string]any {
-	image := map[string]any{"repository": "example.com/there-is-none"}
-	return map[string]any{"registry": map[string]any{"controllerManager": map[string]any{"image": image}}}
-}
-
 // Bundles are the CA bundles of the release's entries, by the entries' names.
 func (r *Rig) Bundles(t *testing.T) map[string]string {
 	t.Helper()
@@ -178,6 +162,17 @@ func (r *Rig) Bundles(t *testing.T) map[string]string {
 		all[target.Entry] = string(target.CABundle)
 	}
 	return all
+}
+
+// RequireUntrusted requires that no entry has a CA, so that all of them fail.
+func (r *Rig) RequireUntrusted(t *testing.T) {
+	t.Helper()
+	targets := r.Targets(t)
+	require.Len(t, targets, charttest.Entries)
+	for _, target := range targets {
+		assert.Empty(t, target.CABundle, target.Entry)
+		require.ErrorContains(t, target.Send(t.Context(), true), "x509", target.Entry)
+	}
 }
 
 // Count says a number of things as a word of a table.

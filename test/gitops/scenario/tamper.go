@@ -8,11 +8,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// tampered is the webhook configuration that Tamper changes.
+// tampered is the webhook configuration that tamper changes.
 const tampered = "kthena-registry-validating-webhook"
 
-// Tamper changes what the deployer has applied, as a person with kubectl does: the time that a webhook may take.
-func (r *Rig) Tamper(t *testing.T) {
+// tamper changes what the deployer has applied, as a person with kubectl does: the time that a webhook may take.
+func (r *Rig) tamper(t *testing.T) {
 	t.Helper()
 	client := r.Env.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
 	patch := []byte(`[{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 7}]`)
@@ -21,7 +21,7 @@ func (r *Rig) Tamper(t *testing.T) {
 	require.True(t, r.Tampered(t))
 }
 
-// Tampered says whether what Tamper has changed is still as it has left it.
+// Tampered says whether what tamper has changed is still as it has left it.
 func (r *Rig) Tampered(t *testing.T) bool {
 	t.Helper()
 	w, err := r.Env.Client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(t.Context(), tampered, metav1.GetOptions{})
