@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strings"
 
 	"github.com/volcano-sh/kthena-certgen/hack/bench/usage"
 	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
@@ -69,7 +70,7 @@ func (b *bench) launch(ctx context.Context, i int, kubeconfig string) (usage.Usa
 			return sum, "", fmt.Errorf("running %s: %w", c.Name, err)
 		}
 		if u.Exit != 0 {
-			return sum, "", fmt.Errorf("running %s: exit code %d: %s", c.Name, u.Exit, &stderr)
+			return sum, "", fmt.Errorf("running %s: %s: exit code %d: %s", c.Name, strings.Join(argv, " "), u.Exit, &stderr)
 		}
 		sum = sum.Then(u)
 	}
