@@ -59,6 +59,8 @@ const (
 	peersRow      = 18
 	peersRest     = vg.Inch
 	peersBarWidth = 7
+	// longest is where a bar is cut, with its ratio written into it: beside a longer one the others would say nothing.
+	longest = 6
 )
 
 // row is a place for a bar per case. A heading has no measure, and only the program's own bars have a bound.
@@ -120,7 +122,7 @@ func (c chart) draw() ([]byte, error) {
 	p.X.Label.Text = subject + " multiples of the floor; less is better"
 	p.Legend.Top, p.Legend.Padding = true, 4
 	drawIn(ink, p)
-	longest := 0.0
+	end := 0.0
 	for i, which := range []string{cold, warm} {
 		bars, err := newBars(rows, which, width)
 		if err != nil {
@@ -128,9 +130,13 @@ func (c chart) draw() ([]byte, error) {
 		}
 		bars.Color = []color.Color{coldBars, warmBars}[i]
 		bars.Offset = width * (0.5 - vg.Length(i))
-		p.Add(bars)
+		cut, err := cutBars(bars)
+		if err != nil {
+			return nil, err
+		}
+		p.Add(bars, cut)
 		p.Legend.Add(which, bars)
-		longest = max(longest, slices.Max(bars.Values))
+		end = max(end, slices.Max(bars.Values))
 	}
 	var names []string
 	for _, row := range slices.Backward(rows) {
@@ -153,9 +159,9 @@ func (c chart) draw() ([]byte, error) {
 			p.Legend.Add("bound", mark)
 		}
 		named = true
-		longest = max(longest, row.bound)
+		end = max(end, row.bound)
 	}
-	p.X.Min, p.X.Max = 0, longest+0.1
+	p.X.Min, p.X.Max = 0, end+0.1
 	if len(c.peers) > 0 {
 		p.Y.Max += 1.5 // for the legend: the first bars may be as long as any
 	}
@@ -193,6 +199,30 @@ func newBars(rows []row, which string, width vg.Length) (*plotter.BarChart, erro
 	}
 	bars.Horizontal, bars.LineStyle.Width = true, 0
 	return bars, nil
+}
+
+// cutBars cuts the bars that are too long, and returns the ratios to be written into them.
+func cutBars(bars *plotter.BarChart) (*plotter.Labels, error) {
+	var labels plotter.XYLabels
+	for i, value := range bars.Values {
+		if value <= longest {
+			continue
+		}
+		bars.Values[i] = longest
+		labels.XYs = append(labels.XYs, plotter.XY{X: longest, Y: float64(i)})
+		labels.Labels = append(labels.Labels, fmt.Sprintf("%.1f →", value))
+	}
+	cut, err := plotter.NewLabels(labels)
+	if err != nil {
+		return nil, err
+	}
+	cut.Offset = vg.Point{X: -2, Y: bars.Offset + 1}
+	for i := range cut.TextStyle {
+		s := &cut.TextStyle[i]
+		s.Color, s.Font.Variant, s.Font.Size = color.White, "Sans", bars.Width
+		s.XAlign, s.YAlign = draw.XRight, draw.YCenter
+	}
+	return cut, nil
 }
 
 // drawIn gives the parts of p that are neither bars nor marks one colour and a font without serifs.

@@ -76,6 +76,18 @@ func TestAPictureHasThePeersBesideTheProgram(t *testing.T) {
 	}
 }
 
+func TestABarThatIsTooLongIsCutAndSaysItsRatio(t *testing.T) {
+	t.Parallel()
+	theirs := measured(2)
+	theirs["cold cpu"], theirs["warm cpu"] = ratio{25.74}, ratio{longest}
+	drawn, err := chart{own: measured(1.5), peers: []peer{{"one", theirs}}}.draw()
+	require.NoError(t, err)
+	assert.Equal(t, 1, strings.Count(string(drawn), "→"), "not of one that fits")
+	assert.Contains(t, string(drawn), ">25.7 →<")
+	assert.Contains(t, string(drawn), ">6<")
+	assert.NotRegexp(t, `>(?:9|[1-9][0-9]+)<`, string(drawn), "the axis ends where the bar is cut")
+}
+
 func TestAPictureOfCommittedRatiosHasTheirPeers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
