@@ -154,8 +154,8 @@ matrix: controlplane build ## Measure every switch between modes with 1 and 3 re
 	@$(GO) test -v ./test/chart -run 'Matrix|FailedSwitch|RenewedCertificate|LeftWithoutAGap'
 
 .PHONY: bench
-bench: controlplane build bench-tools $(if $(UPDATE),bin/plot) ## Measure the program against the floor, the chart's render and the libraries (UPDATE=1 commits the ratios and their picture)
-	@bin/bench/bench -out bin/bench/report.json $(if $(UPDATE),-update)
+bench: controlplane build bench-tools $(if $(UPDATE),bin/plot) ## Measure the program against the floor, the chart's render and the libraries (PEERS=file: and other programs; UPDATE=1 commits the ratios and their picture)
+	@bin/bench/bench -out bin/bench/report.json $(if $(PEERS),-peers '$(PEERS)') $(if $(UPDATE),-update)
 	@$(if $(UPDATE),bin/plot ratios)
 	@$(GO) test -run '^$$' -bench . -count 6 ./pkg/gen ./pkg/webhook
 

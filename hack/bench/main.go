@@ -21,14 +21,15 @@ import (
 const subject = "kthena-certgen"
 
 type options struct {
-	contenders, out, baseline string
-	rounds, crowds            int
-	check, update             bool
+	contenders, peers, out, baseline string
+	rounds, crowds                   int
+	check, update                    bool
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.contenders, "contenders", "hack/bench/contenders.json", "the programs, the yardstick first")
+	flag.StringVar(&o.peers, "peers", "", "more programs to measure beside them: docs/performance.md says how they are given")
 	flag.IntVar(&o.rounds, "rounds", 30, "runs of each program per case")
 	flag.IntVar(&o.crowds, "crowds", 3, "runs of each program per number of bootstraps at once; 0 for none")
 	flag.StringVar(&o.out, "out", "", "file for everything that was measured, as JSON")
@@ -49,6 +50,13 @@ func run(ctx context.Context, o options) (err error) {
 	contenders, err := readContenders(o.contenders)
 	if err != nil {
 		return err
+	}
+	if o.peers != "" {
+		peers, err := readPeers(o.peers, contenders)
+		if err != nil {
+			return err
+		}
+		contenders = append(contenders, peers...)
 	}
 	dir, err := os.MkdirTemp(memory(), "bench-")
 	if err != nil {
@@ -104,7 +112,7 @@ func measure(ctx context.Context, o options, cluster *localcluster.Cluster, cont
 		return r, err
 	}
 	for i, c := range contenders {
-		res := result{Name: c.Name, Cases: map[string]figure{}, Crowds: map[int]spread{}}
+		res := result{Name: c.Name, Lacks: c.lacks(), peer: c.peer, Cases: map[string]figure{}, Crowds: map[int]spread{}}
 		if res.Binary, err = c.size(); err != nil {
 			return r, err
 		}
@@ -129,14 +137,14 @@ func measure(ctx context.Context, o options, cluster *localcluster.Cluster, cont
 	return r, nil
 }
 
-// compare holds the subject's ratios against the committed ones, or writes them to be committed.
+// compare holds the subject's ratios against the committed ones, or writes them to be committed, and those of peers apart.
 func compare(o options, r report) error {
 	for _, c := range r.Contenders {
 		if c.Name != subject {
 			continue
 		}
 		if o.update {
-			return writeJSON(o.baseline, c.Ratios.rounded())
+			return errors.Join(writeJSON(o.baseline, c.Ratios.rounded()), r.writePeers())
 		}
 		if o.check {
 			committed, err := readBaseline(o.baseline)

@@ -37,7 +37,9 @@ type report struct {
 
 // result is what was measured of one contender.
 type result struct {
-	Name   string            `json:"name"`
+	Name string `json:"name"`
+	// Lacks is what of the job the contender does not do.
+	Lacks  string            `json:"lacks,omitempty"`
 	Binary int64             `json:"binary"` // bytes
 	Cases  map[string]figure `json:"cases"`
 	Wire   map[string]wire   `json:"wire"`
@@ -45,6 +47,15 @@ type result struct {
 	Crowds map[int]spread `json:"crowds,omitempty"`
 	// Ratios are to the yardstick, by the names that the baseline has.
 	Ratios baseline `json:"ratios"`
+	peer   bool
+}
+
+// label is what the tables call r.
+func (r result) label() string {
+	if r.Lacks == "" {
+		return r.Name
+	}
+	return r.Name + " (" + r.Lacks + ")"
 }
 
 // figure is one case of a contender.
@@ -117,7 +128,7 @@ func (r report) print(w io.Writer) {
 		for _, which := range []string{cold, warm} {
 			f, on := c.Cases[which], c.Wire[which]
 			p(
-				"| %s | %.1f | %s | %s | %s | %s | %d | %d | %d | %d |", c.Name, mib(c.Binary), which, f.WallMS, f.CPUMS, f.RSSMiB, on.Requests,
+				"| %s | %.1f | %s | %s | %s | %s | %d | %d | %d | %d |", c.label(), mib(c.Binary), which, f.WallMS, f.CPUMS, f.RSSMiB, on.Requests,
 				on.Connections, on.Sent, on.Received,
 			)
 		}
@@ -134,7 +145,7 @@ func (r report) print(w io.Writer) {
 				return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median, s.Low, s.High)
 			}
 			p(
-				"| %s | %.2f | %s | %s | %s | %s | %.2f |", c.Name, c.Ratios["binary"].Median, which, ratio("wall"), ratio("cpu"), ratio("rss"),
+				"| %s | %.2f | %s | %s | %s | %s | %.2f |", c.label(), c.Ratios["binary"].Median, which, ratio("wall"), ratio("cpu"), ratio("rss"),
 				c.Ratios[which+" requests"].Median,
 			)
 		}
@@ -145,12 +156,17 @@ func (r report) print(w io.Writer) {
 		for i, c := range r.Contenders {
 			cells := make([]string, len(crowdSizes))
 			for k, n := range crowdSizes {
-				cells[k] = fmt.Sprintf("%.0f", c.Crowds[n].Median)
+				took, ok := c.Crowds[n]
+				if !ok {
+					cells[k] = "-"
+					continue
+				}
+				cells[k] = fmt.Sprintf("%.0f", took.Median)
 				if i > 0 {
-					cells[k] += fmt.Sprintf(" (%.2f)", c.Crowds[n].Median/r.Contenders[0].Crowds[n].Median)
+					cells[k] += fmt.Sprintf(" (%.2f)", took.Median/r.Contenders[0].Crowds[n].Median)
 				}
 			}
-			p("| %s | %s |", c.Name, strings.Join(cells, " | "))
+			p("| %s | %s |", c.label(), strings.Join(cells, " | "))
 		}
 	}
 	if len(r.Renders) > 0 {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strings"
 
 	"github.com/volcano-sh/kthena-certgen/hack/bench/usage"
 	"github.com/volcano-sh/kthena-certgen/test/rig/localcluster"
@@ -56,20 +57,24 @@ func (b *bench) launch(ctx context.Context, i int, kubeconfig string) (usage.Usa
 	if err != nil {
 		return usage.Usage{}, "", err
 	}
-	cmd := exec.CommandContext(ctx, spawn, c.argv(b.sites[i], kubeconfig, dir)...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return usage.Usage{}, "", fmt.Errorf("running %s: %w: %s", c.Name, err, &stderr)
+	var sum usage.Usage
+	for _, argv := range c.argvs(b.sites[i], kubeconfig, dir) {
+		cmd := exec.CommandContext(ctx, spawn, argv...)
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err != nil {
+			return sum, "", fmt.Errorf("running %s: %w: %s", c.Name, err, &stderr)
+		}
+		var u usage.Usage
+		if err := json.Unmarshal(stdout.Bytes(), &u); err != nil {
+			return sum, "", fmt.Errorf("running %s: %w", c.Name, err)
+		}
+		if u.Exit != 0 {
+			return sum, "", fmt.Errorf("running %s: %s: exit code %d: %s", c.Name, strings.Join(argv, " "), u.Exit, &stderr)
+		}
+		sum = sum.Then(u)
 	}
-	var u usage.Usage
-	if err := json.Unmarshal(stdout.Bytes(), &u); err != nil {
-		return usage.Usage{}, "", fmt.Errorf("running %s: %w", c.Name, err)
-	}
-	if u.Exit != 0 {
-		return u, "", fmt.Errorf("running %s: exit code %d: %s", c.Name, u.Exit, &stderr)
-	}
-	return u, dir, nil
+	return sum, dir, nil
 }
 
 // once runs contender i once, looks at what it left behind, and removes its files.
@@ -78,7 +83,7 @@ func (b *bench) once(ctx context.Context, i int, kubeconfig string) (usage.Usage
 	if err != nil {
 		return u, err
 	}
-	if err := b.sites[i].verify(ctx, dir); err != nil {
+	if err := b.sites[i].verify(ctx, b.contenders[i], dir); err != nil {
 		return u, fmt.Errorf("looking at what %s left behind: %w", b.contenders[i].Name, err)
 	}
 	return u, os.RemoveAll(dir)

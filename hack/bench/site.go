@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +19,9 @@ import (
 )
 
 const secretName = "webhook-certs"
+
+// entries are those of each webhook configuration.
+var entries = []string{"one.example.com", "two.example.com"}
 
 // site is where one contender works: a namespace with a service account that may do anything, and what a chart leaves
 // for a bootstrap to fill, two webhook configurations of two entries each.
@@ -98,7 +98,7 @@ func (s *site) reset(ctx context.Context) error {
 	}}
 	mutating := &admissionv1.MutatingWebhookConfiguration{ObjectMeta: meta}
 	validating := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: meta}
-	for _, name := range []string{"one.example.com", "two.example.com"} {
+	for _, name := range entries {
 		mutating.Webhooks = append(mutating.Webhooks, admissionv1.MutatingWebhook{
 			Name: name, ClientConfig: to, Rules: nobodies, AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(
 				admissionv1.SideEffectClassNone,
@@ -117,22 +117,11 @@ func (s *site) reset(ctx context.Context) error {
 	return err
 }
 
-// verify reports what is not as it must be after a bootstrap: a Secret whose certificate its CA has signed for the DNS
-// name, that CA in every entry, and the Secret's data in the files.
-func (s *site) verify(ctx context.Context, dirs ...string) error {
+// verify looks at what runs of c have left behind.
+func (s *site) verify(ctx context.Context, c contender, dirs ...string) error {
 	secret, err := s.cluster.Client.CoreV1().Secrets(s.name).Get(ctx, secretName, metav1.GetOptions{})
 	if err != nil {
 		return err
-	}
-	ca := secret.Data["ca.crt"]
-	pair, err := tls.X509KeyPair(secret.Data["tls.crt"], secret.Data["tls.key"])
-	if err != nil {
-		return fmt.Errorf("reading the key pair in the Secret: %w", err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(ca)
-	if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: s.dns()}); err != nil {
-		return fmt.Errorf("verifying the certificate in the Secret: %w", err)
 	}
 	admission := s.cluster.Client.AdmissionregistrationV1()
 	mutating, err := admission.MutatingWebhookConfigurations().Get(ctx, s.name, metav1.GetOptions{})
@@ -143,19 +132,12 @@ func (s *site) verify(ctx context.Context, dirs ...string) error {
 	if err != nil {
 		return err
 	}
-	for i := range mutating.Webhooks {
-		for _, bundle := range [][]byte{mutating.Webhooks[i].ClientConfig.CABundle, validating.Webhooks[i].ClientConfig.CABundle} {
-			if !bytes.Equal(bundle, ca) {
-				return fmt.Errorf("the CA bundle of entry %d is not the Secret's CA", i)
-			}
-		}
+	l := left{secret: secret.Data, dirs: dirs}
+	for _, w := range mutating.Webhooks {
+		l.bundles = append(l.bundles, w.ClientConfig.CABundle)
 	}
-	for _, dir := range dirs {
-		for file, want := range secret.Data {
-			if got, err := os.ReadFile(filepath.Join(dir, file)); err != nil || !bytes.Equal(got, want) {
-				return errors.Join(fmt.Errorf("the file %s does not hold what the Secret holds", file), err)
-			}
-		}
+	for _, w := range validating.Webhooks {
+		l.bundles = append(l.bundles, w.ClientConfig.CABundle)
 	}
-	return nil
+	return c.check(l, s.dns())
 }

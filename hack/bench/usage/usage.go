@@ -14,3 +14,8 @@ type Usage struct {
 	// Exit is the exit code, -1 when the program was killed.
 	Exit int `json:"exit"`
 }
+
+// Then is what u took together with a run after it: the times of both, and the peak of the larger.
+func (u Usage) Then(next Usage) Usage {
+	return Usage{Wall: u.Wall + next.Wall, CPU: u.CPU + next.CPU, RSS: max(u.RSS, next.RSS), Exit: next.Exit}
+}
