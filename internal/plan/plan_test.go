@@ -127,7 +127,9 @@ func TestWhatHelmHasStoredIsRead(t *testing.T) {
 		return []byte(base64.StdEncoding.EncodeToString(b.Bytes()))
 	}
 	var h helmRelease
-	require.NoError(t, h.read(pack(`{"config":{"a":{"b":"c"}},"chart":{"metadata":{"name":"kthena","version":"1.2.3"}},"apply_method":"ssa"}`)))
+	require.NoError(t, h.read(pack(
+		`{"config":{"a":{"b":"c"}},"chart":{"metadata":{"name":"kthena","version":"1.2.3"}},"apply_method":"ssa"}`,
+	)))
 	assert.Equal(t, "ssa", h.applied)
 	assert.Equal(t, "kthena-1.2.3", h.chart)
 	assert.Equal(t, "c", lookup(h.values, []string{"a", "b"}))
