@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,7 +45,7 @@ what is trusted, an issuer that is not ready, a release that something else than
 For manual mode it needs the values, which name the Secrets, and the CA: what generate has written, for example.
 
 Besides the rights that verify needs, those to list Helm's Secrets in the namespace and, for cert-manager mode, to list
-Deployments and read issuers.`,
+Deployments and read issuers. In manual mode, to read certificates, where cert-manager has written one of the Secrets.`,
 		Example: `  kthena-certgen plan --namespace kthena-system --to cert-manager
 
   kthena-certgen generate --namespace kthena-system --output-dir manual
@@ -58,6 +59,8 @@ Deployments and read issuers.`,
 			if err := o.read(); err != nil {
 				return err
 			}
+			o.wanted.Kubeconfig, o.wanted.Context = o.access.Kubeconfig, o.access.Overrides.CurrentContext
+			o.wanted.As = o.access.Overrides.AuthInfo.Impersonate
 			found, err := kube.Config(o.access)
 			if err != nil {
 				return err
@@ -83,6 +86,9 @@ func (o *planOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.output, "output", "o", outputText, "form of the plan: text or json")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "limit for the whole run")
 	addAccessFlags(fs, &o.access)
+	for _, name := range []string{"cluster", "user"} { // validate says why
+		cobra.CheckErr(fs.MarkHidden(name))
+	}
 }
 
 func (o *planOptions) validate() error {
@@ -99,6 +105,10 @@ func (o *planOptions) validate() error {
 		return errors.New("--to manual needs --values and --ca-cert: name what generate has written, or your own")
 	case !manual && o.wanted.CAFile != "":
 		return errors.New("--ca-cert is for --to manual alone")
+	case strings.ContainsAny(o.wanted.ValuesFile, `,"`):
+		return fmt.Errorf("--values %q cannot be told to Helm, which takes a comma or a double quote for the end of a name: rename it", o.wanted.ValuesFile)
+	case o.access.Overrides.Context.Cluster != "" || o.access.Overrides.Context.AuthInfo != "":
+		return errors.New("--cluster and --user are not for plan: helm, which its commands call, has no such flags; name a context by --context")
 	case o.wanted.Chart == "":
 		return errors.New("--chart is empty: name the chart")
 	case !slices.Contains([]string{outputText, outputJSON}, o.output):
@@ -124,6 +134,9 @@ func (o *planOptions) read() error {
 		var err error
 		if o.wanted.CA, err = os.ReadFile(o.wanted.CAFile); err != nil {
 			return fmt.Errorf("--ca-cert: %w", err)
+		}
+		if bytes.Contains(o.wanted.CA, []byte("PRIVATE KEY-----")) {
+			return fmt.Errorf("--ca-cert %s holds a private key: name a file with the certificates alone", o.wanted.CAFile)
 		}
 	}
 	return nil

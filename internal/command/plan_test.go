@@ -15,6 +15,8 @@ func TestPlanRefusesBadFlagsInOneLine(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, []byte("a: b: c\n  d"), 0o600))
+	key := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(key, []byte("-----BEGIN EC PRIVATE KEY-----\n"), 0o600))
 	for name, tc := range map[string]struct {
 		args []string
 		want string
@@ -35,6 +37,15 @@ func TestPlanRefusesBadFlagsInOneLine(t *testing.T) {
 		"a CA that is not there": {
 			[]string{"--to=manual", "--values=/dev/null", "--ca-cert=" + file + "s"}, "--ca-cert: open " + file + "s: no such file or directory",
 		},
+		"a CA with its key": {
+			[]string{"--to=manual", "--values=/dev/null", "--ca-cert=" + key}, "--ca-cert " + key + " holds a private key: name a file with ",
+		},
+		"values that Helm cannot be told": {
+			[]string{"--to=auto", "--values=a,b.yaml"},
+			`--values "a,b.yaml" cannot be told to Helm, which takes a comma or a double quote for the end of a name: rename it`,
+		},
+		"a cluster":             {[]string{"--to=auto", "--cluster=a"}, "--cluster and --user are not for plan: helm, which its commands call, has no such "},
+		"a user":                {[]string{"--to=auto", "--user=a"}, "--cluster and --user are not for plan: helm, which its commands call, has no such "},
 		"no chart":              {[]string{"--to=auto", "--chart="}, "--chart is empty: name the chart"},
 		"an unknown form":       {[]string{"--to=auto", "--output=yaml"}, `--output "yaml" is unknown: use text or json`},
 		"no time at all":        {[]string{"--to=auto", "--timeout=0s"}, "--timeout 0s is not allowed: use more than 0"},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -59,7 +58,7 @@ func (f *facts) lookAtVersion(ctx context.Context) error {
 		}
 		return nil
 	}
-	f.notes = append(f.notes, "the version of cert-manager is not known: it has to be 1.19 or later")
+	f.notes = append(f.notes, "the version of cert-manager is not known, nor whether it runs: it has to be 1.19 or later")
 	return nil
 }
 
@@ -96,22 +95,35 @@ func (f *facts) lookAtIssuer(ctx context.Context) error {
 	return nil
 }
 
-// lookAtCertificates looks for keys of users that cert-manager would replace: it writes to the Secrets that manual mode mounts, if they
-// have the same names.
+// lookAtCertificates looks for what is the user's in Secrets that cert-manager would write to: those that manual mode mounts, if they have
+// the same names, and those of the CAs that it makes where the values name no issuer.
 func (f *facts) lookAtCertificates(ctx context.Context) error {
+	ownCA := f.of([]string{"global", "certManager", "issuerRef", "name"}, "") == ""
 	for _, s := range servers {
-		i := slices.IndexFunc(f.report.Servers, func(r verify.Server) bool { return r.Name == s.service })
-		if i < 0 {
+		if !f.willServe(s) {
 			continue
+		}
+		if ownCA {
+			o, found, err := f.secret(ctx, s.ca)
+			if err != nil {
+				return err
+			}
+			if isUsers(o, found) {
+				f.refused = append(f.refused, fmt.Sprintf(
+					"Secret %s/%s is not cert-manager's, which would write its CA there: keep it under another name, or set global.certManager.issuerRef",
+					f.report.Namespace, s.ca,
+				))
+			}
 		}
 		name := f.of(s.values, s.secret)
 		o, found, err := f.secret(ctx, name)
 		if err != nil {
 			return err
 		}
+		now, _ := f.server(s)
 		// A name that was given for manual mode, and not for this one.
 		if name != s.secret && lookup(f.wanted.Values, s.values) == "" &&
-			(isUsers(o, found) || f.report.Mode == verify.Manual && f.report.Servers[i].Secret.Name == name) {
+			(isUsers(o, found) || f.report.Mode == verify.Manual && now.Secret.Name == name) {
 			f.resetSecrets = append(f.resetSecrets, strings.Join(s.values, ".")+"="+s.secret)
 			name = s.secret
 			if o, found, err = f.secret(ctx, name); err != nil {
@@ -123,11 +135,6 @@ func (f *facts) lookAtCertificates(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (f *facts) secret(ctx context.Context, name string) (o object, found bool, err error) {
-	found, err = f.get(ctx, resource.Secrets.Path(f.report.Namespace, name), nil, &o)
-	return o, found, err
 }
 
 // isUsers reports whether a Secret, if it was found, is nobody's but the user's: cert-manager has not written it.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,7 +18,7 @@ import (
 func found(from, to string, owners ...string) *facts {
 	return &facts{
 		report: verify.Report{
-			Release: "k", Namespace: "ns", Mode: from, Verdict: verify.VerdictOK, Webhooks: []verify.Webhook{{BundleManagers: owners}},
+			Release: "k", Namespace: "ns", Mode: from, Time: time.Date(2026, 11, 27, 18, 25, 1, 0, time.UTC), Verdict: verify.VerdictOK, Webhooks: []verify.Webhook{{BundleManagers: owners}},
 		},
 		wanted: Wanted{Mode: to, Chart: "charts/kthena", ValuesFile: "my values.yaml", CAFile: "ca.crt"},
 		helm:   helmRelease{revision: 1, applied: "ssa"}, controller: true,
@@ -34,10 +35,12 @@ func commands(p Plan) []string {
 
 func TestHelm4HasItsOwnCommands(t *testing.T) {
 	t.Parallel()
-	const values = "helm get values k --namespace ns --output yaml > k-values.yaml"
-	const set = " --values k-values.yaml --values 'my values.yaml' --set global.certManagementMode="
+	const folder = "mkdir -m 700 k-20261127-182501"
+	const values = "helm get values k --namespace ns --revision 1 --output yaml > k-20261127-182501/values.yaml"
+	const set = " --values k-20261127-182501/values.yaml --values 'my values.yaml' --set global.certManagementMode="
+	const try = "helm upgrade --install --server-side=false k charts/kthena --namespace ns --wait"
 	const both, own = ` --set-string global.webhook.caBundle="$(base64 -w0 ` +
-		`both.crt)"`, ` --set-string global.webhook.caBundle="$(base64 -w0 ca.crt)"`
+		`k-20261127-182501/both.crt)"`, ` --set-string global.webhook.caBundle="$(base64 -w0 ca.crt)"`
 	client := func(f *facts) *facts {
 		f.helm.applied = "csa"
 		return f
@@ -47,36 +50,38 @@ func TestHelm4HasItsOwnCommands(t *testing.T) {
 		want  []string
 	}{
 		"from auto to manual mode, on the client's side": {client(found(verify.Auto, verify.Manual, "helm", "other")), []string{
-			values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > both.crt",
+			folder, values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > k-20261127-182501/both.crt",
 			"helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + both,
 			"helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + own,
 		}},
 		"from manual to auto mode, on the client's side": {client(found(verify.Manual, verify.Auto, "helm")), []string{
-			values, "kubectl delete deployment kthena-certgen --namespace ns",
-			"kubectl get secrets --namespace ns --selector owner=helm,name=k --output yaml > k-history.yaml",
+			folder, values, try + set + "auto --dry-run=server > /dev/null",
+			"kubectl delete deployment kthena-certgen --namespace ns --ignore-not-found",
+			"kubectl get secrets --namespace ns --selector owner=helm,name=k --output yaml > k-20261127-182501/history.yaml",
 			"kubectl delete secrets --namespace ns --selector owner=helm,name=k",
-			"helm upgrade --install --server-side=false k charts/kthena --namespace ns --wait" + set + "auto",
+			try + set + "auto",
 		}},
 		"from auto to manual mode": {found(verify.Auto, verify.Manual, "kthena-certgen"), []string{
-			values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > both.crt",
+			folder, values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > k-20261127-182501/both.crt",
 			"kthena-certgen release --namespace ns --release k",
 			"helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + both,
 			"helm upgrade k charts/kthena --namespace ns --wait" + set + "manual" + own,
 		}},
 		"from cert-manager to manual mode": {found(verify.CertManager, verify.Manual, "cert-manager-cainjector"), []string{
-			values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > both.crt",
+			folder, values, "kthena-certgen ca-bundle --namespace ns --release k --add ca.crt > k-20261127-182501/both.crt",
 			"kthena-certgen release --namespace ns --release k",
 			"helm upgrade --force-conflicts k charts/kthena --namespace ns --wait" + set + "manual" + both,
 			"helm upgrade --force-conflicts k charts/kthena --namespace ns --wait" + set + "manual" + own,
 		}},
 		"from manual to auto mode": {found(verify.Manual, verify.Auto, "helm"), []string{
-			values, "kubectl delete deployment kthena-certgen --namespace ns",
-			"kubectl get secrets --namespace ns --selector owner=helm,name=k --output yaml > k-history.yaml",
+			folder, values, try + set + "auto --dry-run=server > /dev/null",
+			"kubectl delete deployment kthena-certgen --namespace ns --ignore-not-found",
+			"kubectl get secrets --namespace ns --selector owner=helm,name=k --output yaml > k-20261127-182501/history.yaml",
 			"kubectl delete secrets --namespace ns --selector owner=helm,name=k",
-			"helm upgrade --install --server-side=false k charts/kthena --namespace ns --wait" + set + "auto",
+			try + set + "auto",
 		}},
 		"from auto to cert-manager mode": {found(verify.Auto, verify.CertManager, "kthena-certgen"), []string{
-			values, "helm upgrade k charts/kthena --namespace ns --wait" + set + "cert-manager",
+			folder, values, "helm upgrade k charts/kthena --namespace ns --wait" + set + "cert-manager",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,10 +98,77 @@ func TestAPlanTakesBundlesOfManualModeOut(t *testing.T) {
 		"global":   map[string]any{"webhook": map[string]any{"caBundle": "x"}},
 		"workload": map[string]any{"controllerManager": map[string]any{"webhook": map[string]any{"caBundle": "y"}}},
 	}
-	last := commands(f.plan())[4]
-	assert.True(
-		t, strings.HasSuffix(last, " --set-string global.webhook.caBundle= --set-string workload.controllerManager.webhook.caBundle="), last,
-	)
+	all := commands(f.plan())
+	const want = " --set-string global.webhook.caBundle= --set-string workload.controllerManager.webhook.caBundle="
+	assert.True(t, strings.HasSuffix(all[len(all)-1], want), all[len(all)-1])
+	f.helm.values = map[string]any{"global": map[string]any{"webhook": map[string]any{"injectorAnnotations": map[string]any{"a": "b"}}}}
+	all = commands(f.plan())
+	assert.True(t, strings.HasSuffix(all[len(all)-1], " --set global.webhook.injectorAnnotations=null"), all[len(all)-1])
+}
+
+func TestAPlanLeadsItsCommandsToTheClusterThatItLookedAt(t *testing.T) {
+	t.Parallel()
+	f := found(verify.Auto, verify.Manual, "kthena-certgen")
+	f.wanted.Kubeconfig, f.wanted.Context, f.wanted.As, f.wanted.CAFile = "my config", "one", "me", "-ca.crt"
+	const flags, dir = " --kubeconfig 'my config' --context one --as me", "k-20261127-182501"
+	assert.Equal(t, []string{
+		"mkdir -m 700 " + dir,
+		"helm --kubeconfig 'my config' --kube-context one --kube-as-user me get values k --namespace ns --revision 1 --output yaml > " +
+			dir + "/values.yaml",
+		"kthena-certgen ca-bundle" + flags + " --namespace ns --release k --add ./-ca.crt > " + dir + "/both.crt",
+		"kthena-certgen release" + flags + " --namespace ns --release k",
+	}, commands(f.plan())[:4])
+	f = found(verify.Manual, verify.Auto)
+	f.wanted.Context, f.overwritten = "one", []string{"s"}
+	for _, c := range commands(f.plan())[1:] {
+		assert.Regexp(t, "^(helm --kube-context|kubectl --context) one ", c)
+	}
+}
+
+func TestAnotherCAOrSecretInManualModeIsASwitch(t *testing.T) {
+	t.Parallel()
+	name := func(name string) map[string]any {
+		return map[string]any{"registry": map[string]any{"controllerManager": map[string]any{"webhook": map[string]any{
+			"tls": map[string]any{"secretName": name},
+		}}}}
+	}
+	for what, tc := range map[string]struct {
+		ca, secret string
+		steps      bool
+	}{
+		"the same":       {"CA", "mine", false},
+		"another CA":     {"CB", "mine", true},
+		"another Secret": {"CA", "other", true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			f := found(verify.Manual, verify.Manual, "helm")
+			f.helm.values = name("mine")
+			f.helm.values["global"] = map[string]any{"webhook": map[string]any{"caBundle": "Q0E\nK"}} // CA and a new line
+			f.wanted.CA, f.wanted.Values = []byte(tc.ca+"\n"), name(tc.secret)
+			assert.Equal(t, tc.steps, len(f.plan().Steps) > 0)
+		})
+	}
+}
+
+func TestWhatTheFileOfValuesSaysComesFirst(t *testing.T) {
+	t.Parallel()
+	f := found(verify.Auto, verify.CertManager)
+	path := []string{"a", "b"}
+	f.helm.values = map[string]any{"a": map[string]any{"b": "now"}}
+	assert.Equal(t, "now", f.of(path, "chart"))
+	for value, want := range map[any]string{"file": "file", "": "chart", nil: "chart"} {
+		f.wanted.Values = map[string]any{"a": map[string]any{"b": value}}
+		assert.Equal(t, want, f.of(path, "chart"))
+	}
+	router := servers[3]
+	assert.False(t, f.willServe(router))
+	f.report.Servers = []verify.Server{{Name: router.service}}
+	assert.True(t, f.willServe(router))
+	for _, enabled := range []bool{true, false} {
+		f.wanted.Values = map[string]any{"networking": map[string]any{"kthenaRouter": map[string]any{"tls": map[string]any{"enabled": enabled}}}}
+		assert.Equal(t, enabled, f.willServe(router))
+	}
 }
 
 func TestABrokenReleaseIsToldAndARefusedSwitchHasNoSteps(t *testing.T) {

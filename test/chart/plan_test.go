@@ -65,7 +65,34 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 	generate(t, p)
 	refused(t, charttest.Manual, secret+" cannot be used with the CA of manual/ca.crt: chain: no CA of the set has signed the certificate")
 	p.Run(t, "kubectl annotate --namespace "+i.Namespace+" secret registry-webhook-certs-manual cert-manager.io/certificate-name=x")
+	refused(t, charttest.Manual, secret+" is cert-manager's, whose Certificate is gone")
+	// Of a Certificate that the user has, and of one that is the release's.
+	p.Write(t, "certificate.yaml", "{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: x}, spec: {secretName: y, dnsNames: [y], issuerRef: {name: z}}}")
+	p.Run(t, "kubectl apply --namespace "+i.Namespace+" --filename certificate.yaml")
+	refused(t, charttest.Manual, secret+" cannot be used with the CA of manual/ca.crt")
+	p.Run(t, "kubectl label --namespace "+i.Namespace+" certificate x app.kubernetes.io/instance=kthena")
 	refused(t, charttest.Manual, secret+" is cert-manager's, which goes away with the switch")
+	p.Run(t, "kubectl delete --namespace "+i.Namespace+" --filename certificate.yaml")
+
+	p.Run(t, "kubectl create secret generic registry-webhook-ca --namespace "+i.Namespace)
+	refused(
+		t, charttest.CertManager,
+		"Secret "+i.Namespace+"/registry-webhook-ca is not cert-manager's, which would write its CA there: keep it under another name, or set "+
+			"global.certManager.issuerRef",
+	)
+	p.Run(t, "kubectl delete secret registry-webhook-ca --namespace "+i.Namespace)
+
+	// Helm is at work, or was killed; and an upgrade has failed.
+	pending := "kubectl create secret generic sh.helm.release.v1.kthena.v2 --namespace " + i.Namespace + " && kubectl label secret " +
+		"sh.helm.release.v1.kthena.v2 --namespace " + i.Namespace + " owner=helm name=kthena version=2 status="
+	p.Run(t, pending+"pending-upgrade")
+	refused(t, charttest.CertManager, "revision 2 of release kthena is pending-upgrade: wait until Helm has ended; if Helm was killed, take that "+
+		"revision away: kubectl delete secret sh.helm.release.v1.kthena.v2 --namespace "+i.Namespace)
+	p.Run(t, "kubectl label secret sh.helm.release.v1.kthena.v2 --namespace "+i.Namespace+" --overwrite status=failed")
+	found := p.Ask(t, charttest.CertManager)
+	assert.Contains(t, found.Notes, "revision 2 is failed: the plan goes by revision 1, the last that was deployed")
+	assert.Contains(t, found.Steps[1].Command, " --revision 1 ")
+	p.Run(t, "kubectl delete secret sh.helm.release.v1.kthena.v2 --namespace "+i.Namespace)
 
 	issuer := "kthena-certgen plan --namespace " + i.Namespace + " --to cert-manager --values issuer.yaml 2>&1 || test $? = 3"
 	p.Write(t, "issuer.yaml", "{global: {certManager: {issuerRef: {kind: ClusterIssuer, name: missing}}}}")
@@ -93,7 +120,7 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 	// As if there were no release, until the test wants to uninstall it.
 	p.Run(t, "kubectl label secrets --namespace "+i.Namespace+" --selector owner=helm --overwrite owner=nobody")
 	defer p.Run(t, "kubectl label secrets --namespace "+i.Namespace+" --selector owner=nobody --overwrite owner=helm")
-	found := p.Ask(t, charttest.CertManager)
+	found = p.Ask(t, charttest.CertManager)
 	assert.True(t, slices.ContainsFunc(found.Refused, func(r string) bool {
 		return strings.Contains(r, "Helm knows no release kthena in namespace "+i.Namespace)
 	}))
@@ -122,8 +149,8 @@ func TestPlanKeepsAKeyThatCertManagerReplaces(t *testing.T) {
 	assert.NotEqual(t, before, key("registry-webhook-certs"))
 	p.Run(
 		t,
-		"sed -i -e 's/name: registry-webhook-certs/name: copy/' -e '/resourceVersion:/d' -e '/uid:/d' registry-webhook-certs.yaml; kubectl "+
-			"create --filename registry-webhook-certs.yaml",
+		"sed -i -e 's/name: registry-webhook-certs/name: copy/' -e '/resourceVersion:/d' -e '/uid:/d' kthena-*/registry-webhook-certs.yaml; kubectl "+
+			"create --filename kthena-*/registry-webhook-certs.yaml",
 	)
 	assert.Equal(t, before, key("copy"))
 }
