@@ -67,7 +67,10 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 	p.Run(t, "kubectl annotate --namespace "+i.Namespace+" secret registry-webhook-certs-manual cert-manager.io/certificate-name=x")
 	refused(t, charttest.Manual, secret+" is cert-manager's, whose Certificate is gone")
 	// Of a Certificate that the user has, and of one that is the release's.
-	p.Write(t, "certificate.yaml", "{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: x}, spec: {secretName: y, dnsNames: [y], issuerRef: {name: z}}}")
+	p.Write(
+		t, "certificate.yaml",
+		"{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: x}, spec: {secretName: own, dnsNames: [own], issuerRef: {name: none}}}",
+	)
 	p.Run(t, "kubectl apply --namespace "+i.Namespace+" --filename certificate.yaml")
 	refused(t, charttest.Manual, secret+" cannot be used with the CA of manual/ca.crt")
 	p.Run(t, "kubectl label --namespace "+i.Namespace+" certificate x app.kubernetes.io/instance=kthena")
