@@ -7,6 +7,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -63,9 +64,17 @@ func run(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 	p.done("")
-	// Only the switches need it. It takes its time to start; to build it, once, takes so much that it comes after the rest.
+	// Only the switches need it. It takes its time to start; to build it, once, takes so much that the rest comes first.
 	certManager := make(chan error, 1)
-	startCertManager := func() { go func() { certManager <- cluster.StartCertManager(ctx) }() }
+	startCertManager := func() {
+		go func() {
+			_, err := controlplane.Ensure(ctx, []string{controlplane.CertManager}, io.Discard)
+			if err == nil {
+				err = cluster.StartCertManager(ctx)
+			}
+			certManager <- err
+		}()
+	}
 	_, notBuilt := controlplane.Find(controlplane.CertManager)
 	if notBuilt == nil {
 		startCertManager()
@@ -108,6 +117,9 @@ func run(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 
+	if notBuilt != nil {
+		startCertManager()
+	}
 	incidents, err := d.leaveAlone(ctx, rows)
 	if err != nil {
 		return err
@@ -116,13 +128,11 @@ func run(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 
-	if notBuilt != nil {
-		if _, err := controlplane.Ensure(ctx, []string{controlplane.CertManager}, os.Stderr); err != nil {
-			return err
-		}
-		startCertManager()
+	if notBuilt == nil {
+		p.step("Starting cert-manager")
+	} else {
+		p.step("Building cert-manager and starting it")
 	}
-	p.step("Starting cert-manager")
 	if err := <-certManager; err != nil {
 		return err
 	}
