@@ -106,7 +106,9 @@ func (o *planOptions) validate() error {
 	case !manual && o.wanted.CAFile != "":
 		return errors.New("--ca-cert is for --to manual alone")
 	case strings.ContainsAny(o.wanted.ValuesFile, `,"`):
-		return fmt.Errorf("--values %q cannot be told to Helm, which takes a comma or a double quote for the end of a name: rename it", o.wanted.ValuesFile)
+		return fmt.Errorf(
+			"--values %q cannot be told to Helm, which takes a comma or a double quote for the end of a name: rename it", o.wanted.ValuesFile,
+		)
 	case o.access.Overrides.Context.Cluster != "" || o.access.Overrides.Context.AuthInfo != "":
 		return errors.New("--cluster and --user are not for plan: helm, which its commands call, has no such flags; name a context by --context")
 	case o.wanted.Chart == "":

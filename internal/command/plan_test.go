@@ -44,8 +44,12 @@ func TestPlanRefusesBadFlagsInOneLine(t *testing.T) {
 			[]string{"--to=auto", "--values=a,b.yaml"},
 			`--values "a,b.yaml" cannot be told to Helm, which takes a comma or a double quote for the end of a name: rename it`,
 		},
-		"a cluster":             {[]string{"--to=auto", "--cluster=a"}, "--cluster and --user are not for plan: helm, which its commands call, has no such "},
-		"a user":                {[]string{"--to=auto", "--user=a"}, "--cluster and --user are not for plan: helm, which its commands call, has no such "},
+		"a cluster": {
+			[]string{"--to=auto", "--cluster=a"}, "--cluster and --user are not for plan: helm, which its commands call, has no such ",
+		},
+		"a user": {
+			[]string{"--to=auto", "--user=a"}, "--cluster and --user are not for plan: helm, which its commands call, has no such ",
+		},
 		"no chart":              {[]string{"--to=auto", "--chart="}, "--chart is empty: name the chart"},
 		"an unknown form":       {[]string{"--to=auto", "--output=yaml"}, `--output "yaml" is unknown: use text or json`},
 		"no time at all":        {[]string{"--to=auto", "--timeout=0s"}, "--timeout 0s is not allowed: use more than 0"},

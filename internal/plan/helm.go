@@ -70,7 +70,8 @@ func (f *facts) lookAtLast(ctx context.Context) error {
 		refuse("revision %d of release %s is %s: wait until Helm has ended; if Helm was killed, take that revision away: "+
 			"%s delete secret %s --namespace %s", last, r, status, f.kubectl(), name, ns)
 	case f.helm.revision == 0 && last > 0:
-		refuse("Helm has no revision of release %s in namespace %s that is deployed, the last one is %s: bring it to work by helm upgrade first, "+
+		refuse("Helm has no revision of release %s in namespace %s that is deployed, the last one is %s: bring it to work by helm "+
+			"upgrade first, "+
 			"or uninstall it", r, ns, status)
 	case f.helm.revision == 0:
 		refuse("Helm knows no release %s in namespace %s: whoever applies the chart, such as Argo CD, Flux or kubectl, has to change "+

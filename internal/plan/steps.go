@@ -71,7 +71,9 @@ func (f *facts) steps() []Step {
 		{"Make a folder for what is kept, which nobody else may read.", "mkdir -m 700 " + dir},
 		{
 			"Keep the values that are set now.",
-			fmt.Sprintf("%s get values %s --namespace %s --revision %d --output yaml > %s/values.yaml", f.helmCommand(), r, ns, f.helm.revision, dir),
+			fmt.Sprintf(
+				"%s get values %s --namespace %s --revision %d --output yaml > %s/values.yaml", f.helmCommand(), r, ns, f.helm.revision, dir,
+			),
 		},
 	}
 	set := []string{"--values " + dir + "/values.yaml"}

@@ -69,7 +69,8 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 	// Of a Certificate that the user has, and of one that is the release's.
 	p.Write(
 		t, "certificate.yaml",
-		"{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: x}, spec: {secretName: own, dnsNames: [own], issuerRef: {name: none}}}",
+		"{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: x}, spec: {secretName: own, dnsNames: [own], issuerRef: "+
+			"{name: none}}}",
 	)
 	p.Run(t, "kubectl apply --namespace "+i.Namespace+" --filename certificate.yaml")
 	refused(t, charttest.Manual, secret+" cannot be used with the CA of manual/ca.crt")
@@ -89,7 +90,8 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 	pending := "kubectl create secret generic sh.helm.release.v1.kthena.v2 --namespace " + i.Namespace + " && kubectl label secret " +
 		"sh.helm.release.v1.kthena.v2 --namespace " + i.Namespace + " owner=helm name=kthena version=2 status="
 	p.Run(t, pending+"pending-upgrade")
-	refused(t, charttest.CertManager, "revision 2 of release kthena is pending-upgrade: wait until Helm has ended; if Helm was killed, take that "+
+	refused(t, charttest.CertManager, "revision 2 of release kthena is pending-upgrade: wait until Helm has ended; if Helm was killed, "+
+		"take that "+
 		"revision away: kubectl delete secret sh.helm.release.v1.kthena.v2 --namespace "+i.Namespace)
 	p.Run(t, "kubectl label secret sh.helm.release.v1.kthena.v2 --namespace "+i.Namespace+" --overwrite status=failed")
 	found := p.Ask(t, charttest.CertManager)
@@ -152,7 +154,8 @@ func TestPlanKeepsAKeyThatCertManagerReplaces(t *testing.T) {
 	assert.NotEqual(t, before, key("registry-webhook-certs"))
 	p.Run(
 		t,
-		"sed -i -e 's/name: registry-webhook-certs/name: copy/' -e '/resourceVersion:/d' -e '/uid:/d' kthena-*/registry-webhook-certs.yaml; kubectl "+
+		"sed -i -e 's/name: registry-webhook-certs/name: copy/' -e '/resourceVersion:/d' -e '/uid:/d' "+
+			"kthena-*/registry-webhook-certs.yaml; kubectl "+
 			"create --filename kthena-*/registry-webhook-certs.yaml",
 	)
 	assert.Equal(t, before, key("copy"))
