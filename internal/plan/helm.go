@@ -71,8 +71,7 @@ func (f *facts) lookAtLast(ctx context.Context) error {
 			"%s delete secret %s --namespace %s", last, r, status, f.kubectl(), name, ns)
 	case f.helm.revision == 0 && last > 0:
 		refuse("Helm has no revision of release %s in namespace %s that is deployed, the last one is %s: bring it to work by helm "+
-			"upgrade first, "+
-			"or uninstall it", r, ns, status)
+			"upgrade first, or uninstall it", r, ns, status)
 	case f.helm.revision == 0:
 		refuse("Helm knows no release %s in namespace %s: whoever applies the chart, such as Argo CD, Flux or kubectl, has to change "+
 			"global.certManagementMode; for manual mode after kthena-certgen ca-bundle --add", r, ns)

@@ -84,11 +84,7 @@ func (f *facts) steps() []Step {
 	if f.wanted.Mode == verify.Manual {
 		return append(steps, f.toManual(set)...)
 	}
-	for _, path := range bundles {
-		if lookup(f.helm.values, path) != "" || lookup(f.wanted.Values, path) != "" {
-			set = append(set, "--set-string "+strings.Join(path, ".")+"=")
-		}
-	}
+	set = append(set, f.emptied(bundles)...)
 	for _, values := range []map[string]any{f.helm.values, f.wanted.Values} {
 		if _, found := find(values, injectors); found {
 			set = append(set, "--set "+strings.Join(injectors, ".")+"=null")
@@ -150,17 +146,22 @@ func (f *facts) toManual(set []string) []Step {
 		upgrade += " --force-conflicts"
 	}
 	with := func(file string) []string {
-		all := slices.Clone(set)
-		for _, path := range bundles[1:] {
-			if lookup(f.wanted.Values, path) != "" || lookup(f.helm.values, path) != "" {
-				all = append(all, "--set-string "+strings.Join(path, ".")+"=")
-			}
-		}
-		return append(all, `--set-string global.webhook.caBundle="$(base64 -w0 `+file+`)"`)
+		return append(slices.Concat(set, f.emptied(bundles[1:])), `--set-string global.webhook.caBundle="$(base64 -w0 `+file+`)"`)
 	}
 	return append(steps,
 		Step{"Switch.", f.upgrade(upgrade, with(both))},
 		Step{"When every pod is new, trust your CA alone.", f.upgrade(upgrade, with(ca))})
+}
+
+// emptied are the flags that take out what the values have at paths.
+func (f *facts) emptied(paths [][]string) []string {
+	var set []string
+	for _, path := range paths {
+		if lookup(f.helm.values, path) != "" || lookup(f.wanted.Values, path) != "" {
+			set = append(set, "--set-string "+strings.Join(path, ".")+"=")
+		}
+	}
+	return set
 }
 
 // upgrade is the command by which Helm brings the release to the values.

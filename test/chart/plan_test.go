@@ -91,8 +91,7 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 		"sh.helm.release.v1.kthena.v2 --namespace " + i.Namespace + " owner=helm name=kthena version=2 status="
 	p.Run(t, pending+"pending-upgrade")
 	refused(t, charttest.CertManager, "revision 2 of release kthena is pending-upgrade: wait until Helm has ended; if Helm was killed, "+
-		"take that "+
-		"revision away: kubectl delete secret sh.helm.release.v1.kthena.v2 --namespace "+i.Namespace)
+		"take that revision away: kubectl delete secret sh.helm.release.v1.kthena.v2 --namespace "+i.Namespace)
 	p.Run(t, "kubectl label secret sh.helm.release.v1.kthena.v2 --namespace "+i.Namespace+" --overwrite status=failed")
 	found := p.Ask(t, charttest.CertManager)
 	assert.Contains(t, found.Notes, "revision 2 is failed: the plan goes by revision 1, the last that was deployed")
