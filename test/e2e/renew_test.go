@@ -13,10 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/volcano-sh/kthena-certgen/pkg/gen"
 	"github.com/volcano-sh/kthena-certgen/test/rig/charttest"
@@ -106,7 +103,7 @@ func renew(t *testing.T, i *charttest.Installation, mode, subchart string) {
 		// The controller makes the next one.
 		require.NoError(t, secrets.Delete(t.Context(), secretOf(mode, subchart), metav1.DeleteOptions{}))
 	case charttest.CertManager:
-		issueAgain(t, i, subchart+"-webhook-cert")
+		i.Reissue(t, subchart+"-webhook-cert")
 	default:
 		other, err := secrets.Get(t.Context(), next(subchart), metav1.GetOptions{})
 		require.NoError(t, err)
@@ -115,27 +112,6 @@ func renew(t *testing.T, i *charttest.Installation, mode, subchart string) {
 		_, err = secrets.Patch(t.Context(), secretOf(mode, subchart), types.MergePatchType, patch, metav1.PatchOptions{})
 		require.NoError(t, err)
 	}
-}
-
-// issueAgain asks cert-manager for a Certificate's next certificate by the condition Issuing, as cmctl renew does.
-func issueAgain(t *testing.T, i *charttest.Installation, name string) {
-	t.Helper()
-	all, err := dynamic.NewForConfig(env.Config)
-	require.NoError(t, err)
-	client := all.Resource(
-		schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"},
-	).Namespace(i.Namespace)
-	c, err := client.Get(t.Context(), name, metav1.GetOptions{})
-	require.NoError(t, err)
-	conditions, _, err := unstructured.NestedSlice(c.Object, "status", "conditions")
-	require.NoError(t, err)
-	conditions = append(conditions, map[string]any{
-		"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "Certificate re-issuance manually triggered",
-		"lastTransitionTime": time.Now().UTC().Format(time.RFC3339),
-	})
-	require.NoError(t, unstructured.SetNestedSlice(c.Object, conditions, "status", "conditions"))
-	_, err = client.UpdateStatus(t.Context(), c, metav1.UpdateOptions{})
-	require.NoError(t, err)
 }
 
 // stored is the fingerprint of the certificate that a Secret holds, empty when there is none.
