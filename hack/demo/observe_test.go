@@ -22,25 +22,40 @@ func TestWhatWasNotSeenIsNamed(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(rows []*row) []*row
 		want   string
+		// byController is how many Secrets the controller has made.
+		byController int
 	}{
-		"nothing when all is as claimed": {func(r []*row) []*row { return r }, ""},
+		"nothing when all is as claimed": {change: func(r []*row) []*row { return r }},
+		"nothing when the controller was faster than pods": {
+			change: func(r []*row) []*row { r[1].created, r[1].reused = 0, 3; return r }, byController: 1,
+		},
 		"a second CA": {
-			func(r []*row) []*row { r[0].created, r[0].reused = 2, 1; return r },
-			"a: of 3 pods 2 created the Secret and 1 reused it: want 1 and 2 of 3",
+			change: func(r []*row) []*row { r[0].created, r[0].reused = 2, 1; return r },
+			want: "a: of 3 pods 2 created the Secret and 1 reused it: want at most 1, and the rest of 3\n" +
+				"pods created 4 Secrets and the controller 0: want 3 in all",
+		},
+		"a Secret that nobody has made": {
+			change: func(r []*row) []*row { r[2].created, r[2].reused = 0, 3; return r },
+			want:   "pods created 2 Secrets and the controller 0: want 3 in all",
 		},
 		"a pod that is missing": {
-			func(r []*row) []*row { r[1].pods, r[1].reused = 2, 1; return r },
-			"b: of 2 pods 1 created the Secret and 1 reused it: want 1 and 2 of 3",
+			change: func(r []*row) []*row { r[1].pods, r[1].reused = 2, 1; return r },
+			want:   "b: of 2 pods 1 created the Secret and 1 reused it: want at most 1, and the rest of 3",
 		},
-		"a restart":                   {func(r []*row) []*row { r[2].restarts = 1; return r }, "c: containers restarted 1 times"},
-		"a component that is missing": {func(r []*row) []*row { return r[:2] }, "saw 2 components with 6 webhook entries: want 3 with 7"},
+		"a restart": {
+			change: func(r []*row) []*row { r[2].restarts = 1; return r }, want: "c: containers restarted 1 times",
+		},
+		"a component that is missing": {
+			change: func(r []*row) []*row { return r[:2] }, want: "saw 2 components with 6 webhook entries: want 3 with 7",
+		},
 		"an entry that is missing": {
-			func(r []*row) []*row { r[0].entries = 3; return r }, "saw 3 components with 6 webhook entries: want 3 with 7",
+			change: func(r []*row) []*row { r[0].entries = 3; return r },
+			want:   "saw 3 components with 6 webhook entries: want 3 with 7",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := verifyRows(tc.change(good()))
+			err := verifyRows(tc.change(good()), tc.byController)
 			if tc.want == "" {
 				require.NoError(t, err)
 				return

@@ -17,16 +17,15 @@ func (d *demo) reportComponents(rows []*row) error {
 	w := tabwriter.NewWriter(d.print.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "COMPONENT\tSECRET\tMADE BY\tREUSED BY\tCA\tEXPIRES\tADMITTED\tREFUSED\tRESTARTS")
 	for _, r := range rows {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d pod\t%d pods\t%s\t%s\t%d of %d\t%d of %d\t%d\n", r.component, strings.TrimPrefix(r.secret, namespace+
-			"/"),
-			r.created, r.reused, r.caFingerprint[:len("sha256:")+8], r.notAfter.Format(time.DateOnly), r.admitted, r.entries, r.refused, r.entries,
-			r.restarts)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d pods\t%s\t%s\t%d of %d\t%d of %d\t%d\n", r.component,
+			strings.TrimPrefix(r.secret, namespace+"/"), r.madeBy(), r.reused, r.caFingerprint[:len("sha256:")+8],
+			r.notAfter.Format(time.DateOnly), r.admitted, r.entries, r.refused, r.entries, r.restarts)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintln(d.print.out)
-	return verifyRows(rows)
+	return verifyRows(rows, d.byController)
 }
 
 // reportFigures prints what the program and the cluster needed for the install.
