@@ -194,7 +194,7 @@ Next:
   helm install kthena charts/kthena --namespace %s --values %s
 
 %s and the files tls.key hold private keys: keep them safe. Nobody renews these certificates: replace them before %s.
-`, shell.Quote(secrets), o.site.Namespace, shell.Quote(values), secrets, first.UTC().Format(time.DateOnly))
+`, shell.Item(secrets), o.site.Namespace, shell.Item(values), secrets, first.UTC().Format(time.DateOnly))
 	if err == nil && runtime.GOOS == "windows" {
 		_, err = fmt.Fprintln(w, "Windows does not limit who may read them by the files themselves: keep the folder where you alone have access.")
 	}

@@ -115,9 +115,11 @@ func TestBadInputOfGenerateWritesNothing(t *testing.T) {
 }
 
 func TestGenerateSaysWhatIsNext(t *testing.T) {
-	for name, tc := range map[string]struct{ folder, before, between, after string }{
-		"as it is where a shell reads it so": {folder: "out"},
-		"in quotes where a shell needs them": {"Sam's certs", "'", `'\''`, "'"},
+	// The list quotes are within the others: kubectl and Helm read them.
+	for name, tc := range map[string]struct{ folder, before, between, after, list string }{
+		"as it is where a shell reads it so":      {folder: "out"},
+		"in quotes where a shell needs them":      {"Sam's certs", "'", `'\''`, "'", ""},
+		"in two where a list would be read in it": {"a,b", "'", "", "'", `"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), tc.folder)
@@ -136,8 +138,14 @@ func TestGenerateSaysWhatIsNext(t *testing.T) {
 			code, stdout, stderr = call(t, append([]string{"generate", "--force"}, args...)...)
 			require.Equal(t, exitDone, code, stderr)
 			assert.Regexp(t, `kthena-router-tls-manual         \d{4}-\d\d-\d\d  a.example.com`, stdout)
-			assert.Contains(t, stdout, "\n  kubectl apply --filename "+word("/secrets.yaml")+
-				"\n  helm install kthena charts/kthena --namespace ns --values "+word("/values.yaml")+"\n")
+			item := func(file string) string {
+				if tc.list == "" {
+					return word(file)
+				}
+				return "'" + tc.list + dir + file + tc.list + "'"
+			}
+			assert.Contains(t, stdout, "\n  kubectl apply --filename "+item("/secrets.yaml")+
+				"\n  helm install kthena charts/kthena --namespace ns --values "+item("/values.yaml")+"\n")
 			assert.NotContains(t, stdout, "PRIVATE KEY")
 		})
 	}

@@ -40,10 +40,6 @@ func TestPlanRefusesBadFlagsInOneLine(t *testing.T) {
 		"a CA with its key": {
 			[]string{"--to=manual", "--values=/dev/null", "--ca-cert=" + key}, "--ca-cert " + key + " holds a private key: name a file with ",
 		},
-		"values that Helm cannot be told": {
-			[]string{"--to=auto", "--values=a,b.yaml"},
-			`--values "a,b.yaml" cannot be told to Helm, which takes a comma or a double quote for the end of a name: rename it`,
-		},
 		"a cluster": {
 			[]string{"--to=auto", "--cluster=a"}, "--cluster and --user are not for plan: helm, which its commands call, has no such ",
 		},

@@ -127,6 +127,14 @@ func TestAPlanLeadsItsCommandsToTheClusterThatItLookedAt(t *testing.T) {
 	}
 }
 
+func TestAPlanNamesFilesAsHelmReadsThem(t *testing.T) {
+	t.Parallel()
+	f := found(verify.CertManager, verify.Auto)
+	f.wanted.ValuesFile = "my,values.yaml"
+	all := commands(f.plan())
+	assert.Contains(t, all[len(all)-1], ` --values '"my,values.yaml"' --set global.certManagementMode=auto`)
+}
+
 func TestAnotherCAOrSecretInManualModeIsASwitch(t *testing.T) {
 	t.Parallel()
 	name := func(name string) map[string]any {

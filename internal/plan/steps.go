@@ -78,7 +78,7 @@ func (f *facts) steps() []Step {
 	}
 	set := []string{"--values " + dir + "/values.yaml"}
 	if f.wanted.ValuesFile != "" {
-		set = append(set, "--values "+file(f.wanted.ValuesFile))
+		set = append(set, "--values "+shell.Item(f.wanted.ValuesFile))
 	}
 	set = append(set, "--set global.certManagementMode="+f.wanted.Mode)
 	if f.wanted.Mode == verify.Manual {
