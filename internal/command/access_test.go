@@ -1,6 +1,8 @@
 package command
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +63,38 @@ func TestBadInputAboutTheConnectionIsRefusedInOneLine(t *testing.T) {
 				assert.Equal(t, exitUsage, code)
 				assert.Empty(t, stdout)
 				assert.True(t, strings.HasPrefix(stderr, "kthena-certgen: error: "+tc.want), "got: %s", stderr)
+				assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+			})
+		}
+	}
+}
+
+func TestAnAPIServerThatIsNotOnesOwnIsExplainedInOneLine(t *testing.T) {
+	t.Setenv("KUBECONFIG", "")
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	strict := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write([]byte(`{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Unauthorized", "code": 401}`))
+	}))
+	defer strict.Close()
+	gone := httptest.NewTLSServer(nil)
+	gone.Close()
+	for name, tc := range map[string]struct{ server, want string }{
+		"one that cannot be reached":       {gone.URL, " cannot be reached, check the kubeconfig and whether it runs: "},
+		"one that does not take the token": {strict.URL, " does not accept the credentials of the kubeconfig, renew them: "},
+	} {
+		text := strings.NewReplacer("https://127.0.0.1:1", tc.server, `"}}`, `", insecure-skip-tls-verify: true}}`).Replace(kubeconfig)
+		file := filepath.Join(t.TempDir(), "config")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		for command, doing := range map[string]string{
+			"verify": "verifying release", "plan --to=auto": "planning the switch of release", "ca-bundle": "finding release", "release": "finding release",
+		} {
+			t.Run(name+" of "+command, func(t *testing.T) {
+				code, stdout, stderr := call(t, append(strings.Fields(command), "--kubeconfig", file)...)
+				assert.Equal(t, exitFailed, code)
+				assert.Empty(t, stdout)
+				assert.True(t, strings.HasPrefix(stderr, "kthena-certgen: error: "+doing+" kthena: the API server "+tc.server+tc.want), stderr)
 				assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
 			})
 		}

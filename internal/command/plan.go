@@ -105,10 +105,6 @@ func (o *planOptions) validate() error {
 		return errors.New("--to manual needs --values and --ca-cert: name what generate has written, or your own")
 	case !manual && o.wanted.CAFile != "":
 		return errors.New("--ca-cert is for --to manual alone")
-	case strings.ContainsAny(o.wanted.ValuesFile, `,"`):
-		return fmt.Errorf(
-			"--values %q cannot be told to Helm, which takes a comma or a double quote for the end of a name: rename it", o.wanted.ValuesFile,
-		)
 	case o.access.Overrides.Context.Cluster != "" || o.access.Overrides.Context.AuthInfo != "":
 		return errors.New("--cluster and --user are not for plan: helm, which its commands call, has no such flags; name a context by --context")
 	case o.wanted.Chart == "":
@@ -144,6 +140,9 @@ func (o *planOptions) read() error {
 	return nil
 }
 
+// doing is what plan does to a release, for errors.
+const doing = "planning the switch of release"
+
 func (o *planOptions) run(ctx context.Context, found kube.Target, stdout, stderr io.Writer) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("timed out after %s: %w", o.timeout, context.DeadlineExceeded))
 	defer cancel()
@@ -152,7 +151,7 @@ func (o *planOptions) run(ctx context.Context, found kube.Target, stdout, stderr
 		return err
 	}
 	if err := o.settle(ctx, found, raw, stderr); err != nil {
-		return err
+		return o.explain(ctx, doing, found.Host, err)
 	}
 	v, err := o.verifier(found, raw)
 	if err != nil {
@@ -160,7 +159,7 @@ func (o *planOptions) run(ctx context.Context, found kube.Target, stdout, stderr
 	}
 	p, err := plan.Make(ctx, v, o.wanted)
 	if err != nil {
-		return fmt.Errorf("planning the switch of release %s: %w", o.release, err)
+		return o.explain(ctx, doing, found.Host, err)
 	}
 	if err := o.print(stdout, p); err != nil {
 		return fmt.Errorf("printing the plan: %w", err)

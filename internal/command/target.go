@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -88,7 +89,7 @@ func (o *target) settle(ctx context.Context, found kube.Target, raw *kube.Raw, s
 		var all configurations
 		err := raw.Get(ctx, r.Path("", ""), url.Values{"labelSelector": {o.selector()}}, &all)
 		if err != nil && !apierrors.IsForbidden(err) {
-			return fmt.Errorf("finding the namespace of release %s: %w", o.release, err)
+			return fmt.Errorf("finding its namespace: %w", err)
 		}
 		for _, c := range all.Items {
 			for _, w := range c.Webhooks {
@@ -104,6 +105,21 @@ func (o *target) settle(ctx context.Context, found kube.Target, raw *kube.Raw, s
 	}
 	_, err := fmt.Fprintf(stderr, "kthena-certgen: release %s in namespace %s, %s (--namespace is not set)\n", o.release, o.namespace, why)
 	return err
+}
+
+// explain says of an error that ended a run what was done to the release, and what to do about it where the API server has not answered.
+func (o *target) explain(ctx context.Context, doing, host string, err error) error {
+	doing += " " + o.release
+	var unanswered *url.Error
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w; the last request: %w", doing, context.Cause(ctx), err)
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("%s: the API server %s does not accept the credentials of the kubeconfig, renew them: %w", doing, host, err)
+	case errors.As(err, &unanswered):
+		return fmt.Errorf("%s: the API server %s cannot be reached, check the kubeconfig and whether it runs: %w", doing, host, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // selector finds what belongs to the release, in whichever namespace it is.
@@ -170,7 +186,7 @@ func (o *onRelease) run(cmd *cobra.Command, do work) error {
 	ctx, cancel := o.limit(cmd.Context())
 	defer cancel()
 	if err := o.settle(ctx, found, raw, cmd.ErrOrStderr()); err != nil {
-		return runError{err}
+		return runError{o.explain(ctx, "finding release", found.Host, err)}
 	}
 	if err := do(ctx, client, log, cmd.OutOrStdout()); err != nil {
 		return runError{err}

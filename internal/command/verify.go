@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/yaml"
 
 	"github.com/volcano-sh/kthena-certgen/internal/kube"
@@ -117,7 +116,7 @@ func (o *verifyOptions) run(ctx context.Context, found kube.Target, stdout, stde
 		return err
 	}
 	if err := o.settle(ctx, found, raw, stderr); err != nil {
-		return o.explain(ctx, found.Host, err)
+		return o.explain(ctx, "verifying release", found.Host, err)
 	}
 	v, err := o.verifier(found, raw)
 	if err != nil {
@@ -126,32 +125,12 @@ func (o *verifyOptions) run(ctx context.Context, found kube.Target, stdout, stde
 	v.WarnWithin = o.warnWithin
 	report, err := v.Run(ctx)
 	if err != nil {
-		return o.explain(ctx, found.Host, err)
+		return o.explain(ctx, "verifying release", found.Host, err)
 	}
 	if err := o.print(stdout, report); err != nil {
 		return fmt.Errorf("printing the report: %w", err)
 	}
 	return conclude(report)
-}
-
-// explain says what to do about an error that ended the run.
-func (o *verifyOptions) explain(ctx context.Context, host string, err error) error {
-	var answered apierrors.APIStatus
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("verifying release %s: %w; the last request: %w", o.release, context.Cause(ctx), err)
-	case errors.Is(err, verify.ErrNothing):
-		return fmt.Errorf("verifying release %s: %w", o.release, err)
-	case apierrors.IsUnauthorized(err):
-		return fmt.Errorf(
-			"verifying release %s: the API server %s does not accept the credentials of the kubeconfig, renew them: %w", o.release, host, err,
-		)
-	case errors.As(err, &answered):
-		return fmt.Errorf("verifying release %s: %w", o.release, err)
-	}
-	return fmt.Errorf(
-		"verifying release %s: the API server %s cannot be reached, check the kubeconfig and whether it runs: %w", o.release, host, err,
-	)
 }
 
 // verdictError says that a report is not good.
