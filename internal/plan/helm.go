@@ -22,6 +22,8 @@ type helmRelease struct {
 	values   map[string]any
 	// applied says how: "ssa" is on the server's side, "csa" on the client's, both by Helm 4. Helm 3 does not say.
 	applied string
+	// failed says that Helm has begun a later revision, which has failed: the objects may be half of either.
+	failed bool
 }
 
 // lookAtHelm reads the release.
@@ -76,6 +78,7 @@ func (f *facts) lookAtLast(ctx context.Context) error {
 		refuse("Helm knows no release %s in namespace %s: whoever applies the chart, such as Argo CD, Flux or kubectl, has to change "+
 			"global.certManagementMode; for manual mode after kthena-certgen ca-bundle --add", r, ns)
 	case last > f.helm.revision:
+		f.helm.failed = true
 		f.notes = append(f.notes, fmt.Sprintf(
 			"revision %d is %s: the plan goes by revision %d, the last that was deployed", last, status, f.helm.revision,
 		))

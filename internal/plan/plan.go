@@ -5,6 +5,7 @@ package plan
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/volcano-sh/kthena-certgen/internal/verify"
 )
@@ -115,6 +116,14 @@ func (f *facts) of(path []string, chart string) string {
 	return chart
 }
 
+// unfinished reports whether the objects may be half of a switch: Helm has begun a revision that failed, or what it has deployed last
+// was in another mode, which is what is left of one that was killed.
+func (f *facts) unfinished() bool {
+	deployed := cmp.Or(lookup(f.helm.values, []string{"global", "certManagementMode"}), verify.Auto)
+	// Another chart that wraps ours has our values elsewhere.
+	return f.helm.failed || deployed != f.report.Mode && strings.HasPrefix(f.helm.chart, "kthena-")
+}
+
 // plan decides.
 func (f *facts) plan() Plan {
 	p := Plan{
@@ -129,7 +138,7 @@ func (f *facts) plan() Plan {
 	switch {
 	case len(p.Refused) > 0:
 		p.Cost = "requests, as things are: put right first what is refused"
-	case p.From == p.To && !f.rotates():
+	case p.From == p.To && !f.rotates() && !f.unfinished():
 		p.Cost = "nothing: the release is in this mode"
 	default:
 		p.Cost = "no request fails because of a certificate; the pods are replaced, one Deployment's as its strategy says"

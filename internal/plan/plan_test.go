@@ -127,6 +127,36 @@ func TestAPlanLeadsItsCommandsToTheClusterThatItLookedAt(t *testing.T) {
 	}
 }
 
+func TestASwitchThatIsHalfDoneIsDoneAgain(t *testing.T) {
+	t.Parallel()
+	inCertManagerMode := map[string]any{"global": map[string]any{"certManagementMode": verify.CertManager}}
+	for name, tc := range map[string]struct {
+		helm helmRelease
+		want bool
+	}{
+		"not when it is whole":                  {helmRelease{chart: "kthena-1.0.0", values: inCertManagerMode}, false},
+		"when Helm has failed":                  {helmRelease{chart: "kthena-1.0.0", values: inCertManagerMode, failed: true}, true},
+		"when Helm knows of auto mode":          {helmRelease{chart: "kthena-1.0.0"}, true},
+		"not when the chart is in another's":    {helmRelease{chart: "platform-1.0.0"}, false},
+		"when that of another chart has failed": {helmRelease{chart: "platform-1.0.0", failed: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := found(verify.CertManager, verify.CertManager)
+			f.helm = tc.helm
+			p := f.plan()
+			if !tc.want {
+				assert.Empty(t, p.Steps)
+				assert.Equal(t, "nothing: the release is in this mode", p.Cost)
+				return
+			}
+			all := commands(p)
+			require.NotEmpty(t, all)
+			assert.Regexp(t, "^helm upgrade .*k .* --set global.certManagementMode=cert-manager$", all[len(all)-1])
+		})
+	}
+}
+
 func TestAPlanNamesFilesAsHelmReadsThem(t *testing.T) {
 	t.Parallel()
 	f := found(verify.CertManager, verify.Auto)

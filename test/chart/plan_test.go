@@ -96,7 +96,9 @@ func TestPlanRefusesWhatCannotWork(t *testing.T) {
 	found := p.Ask(t, charttest.CertManager)
 	assert.Contains(t, found.Notes, "revision 2 is failed: the plan goes by revision 1, the last that was deployed")
 	assert.Contains(t, found.Steps[1].Command, " --revision 1 ")
+	assert.NotEmpty(t, p.Ask(t, charttest.Auto).Steps, "it may be half done")
 	p.Run(t, "kubectl delete secret sh.helm.release.v1.kthena.v2 --namespace "+i.Namespace)
+	assert.Empty(t, p.Ask(t, charttest.Auto).Steps, "it is in this mode")
 
 	issuer := "kthena-certgen plan --namespace " + i.Namespace + " --to cert-manager --values issuer.yaml 2>&1 || test $? = 3"
 	p.Write(t, "issuer.yaml", "{global: {certManager: {issuerRef: {kind: ClusterIssuer, name: missing}}}}")
