@@ -10,7 +10,7 @@ import (
 const (
 	// patience is how long anything may take on a busy machine, and tick how often it is looked at.
 	patience = 2 * time.Minute
-	tick     = 100 * time.Millisecond
+	tick     = 250 * time.Millisecond
 )
 
 // Await waits for a condition, which may end the test itself. What it says of the state is told if it never holds.
