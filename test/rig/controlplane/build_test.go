@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -235,4 +236,19 @@ type writerFunc func()
 func (f writerFunc) Write(p []byte) (int, error) {
 	f()
 	return len(p), nil
+}
+
+func TestTheMakefileCompilesAsTheControlPlaneIsCompiled(t *testing.T) {
+	root, err := Root()
+	require.NoError(t, err)
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	require.NoError(t, err)
+	_, line, found := strings.Cut(string(makefile), "\nexport GOFLAGS ")
+	require.True(t, found)
+	line, _, _ = strings.Cut(line, "\n")
+	for _, flag := range buildFlags {
+		if flag != "-v" {
+			assert.Contains(t, strings.Fields(line), flag, "else packages that both need are compiled twice")
+		}
+	}
 }
