@@ -76,20 +76,18 @@ test: controlplane build ## Run every test, on a real API server
 	@$(MAKE) --no-print-directory -j 3 test-clusters test-units test-modules
 
 # Without -vet=off go test would look at all packages that are required once more, by other rules.
-GO_TEST = $(GO) test -short -vet=off -timeout 30m
-
-CPUS = $$(getconf _NPROCESSORS_ONLN)
+GO_TEST := $(GO) test -short -vet=off -timeout 30m
 
 .PHONY: test-clusters
 test-clusters:
 	@# Each time, since go does not see when the programs in bin have changed. Those that take longest come first.
 	@first='/test/(controller|chart|manual|confinement)$$'; all="$$($(GO) list ./test/... | grep -v /test/rig/)"; \
-		$(GO_TEST) -count=1 -p $$(($(CPUS) + 1)) -parallel 6 $$(echo "$$all" | grep -E "$$first") $$(echo "$$all" | grep -vE "$$first")
+		$(GO_TEST) -count=1 -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -parallel 6 $$(echo "$$all" | grep -E "$$first") $$(echo "$$all" | grep -vE "$$first")
 
 .PHONY: test-units
 test-units:
 	@# What has not changed is not tested again, as go does.
-	@$(GO_TEST) -p $$(( ($(CPUS) + 1) / 2 )) ./charts/... ./cmd/... ./docs/... ./hack/... ./internal/... ./pkg/... ./test/rig/...
+	@$(GO_TEST) ./charts/... ./test/rig/... ./cmd/... ./docs/... ./hack/... ./internal/... ./pkg/...
 
 .PHONY: test-modules
 test-modules:
