@@ -88,7 +88,8 @@ func TestAnAPIServerThatIsNotOnesOwnIsExplainedInOneLine(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "config")
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		for command, doing := range map[string]string{
-			"verify": "verifying release", "plan --to=auto": "planning the switch of release", "ca-bundle": "finding release", "release": "finding release",
+			"verify": "verifying release", "plan --to=auto": "planning the switch of release", "ca-bundle": "finding release",
+			"release": "finding release",
 		} {
 			t.Run(name+" of "+command, func(t *testing.T) {
 				code, stdout, stderr := call(t, append(strings.Fields(command), "--kubeconfig", file)...)
