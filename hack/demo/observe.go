@@ -122,19 +122,24 @@ func (d *demo) observe(ctx context.Context) ([]*row, error) {
 	var sorted []*row
 	for _, r := range rows {
 		sorted = append(sorted, r)
-		seen, err := d.cluster.Requests("system:serviceaccount:" + namespace + ":" + r.component)
+		seen, err := d.requestsOf(r.component)
 		if err != nil {
 			return nil, err
 		}
 		d.requests += len(seen)
 	}
-	acts, err := d.cluster.Requests("system:serviceaccount:" + namespace + ":" + controller)
+	acts, err := d.requestsOf(controller)
 	if err != nil {
 		return nil, err
 	}
 	d.byController = localcluster.Count(acts)["create secrets 201"]
 	slices.SortFunc(sorted, func(a, b *row) int { return strings.Compare(a.component, b.component) })
 	return sorted, nil
+}
+
+// requestsOf are the requests of a service account of the release.
+func (d *demo) requestsOf(account string) ([]localcluster.Request, error) {
+	return d.cluster.Requests("system:serviceaccount:" + namespace + ":" + account)
 }
 
 // addPod counts a pod, and what its init container did.

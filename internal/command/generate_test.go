@@ -123,8 +123,8 @@ func TestGenerateSaysWhatIsNext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), tc.folder)
-			word := func(file string) string {
-				return tc.before + strings.Replace(dir, "'", tc.between, 1) + file + tc.after
+			word := func(list, file string) string {
+				return tc.before + list + strings.Replace(dir, "'", tc.between, 1) + file + list + tc.after
 			}
 			const site = "--subchart workload,networking --cluster-domain k8s.example.com --router-dns-name a.example.com"
 			args := append([]string{"--namespace", "ns", "--output-dir", dir}, strings.Fields(site)...)
@@ -133,19 +133,13 @@ func TestGenerateSaysWhatIsNext(t *testing.T) {
 			assert.Contains(
 				t, stdout, "kthena-router-tls-manual         -     a.example.com kthena-router.ns.svc kthena-router.ns.svc.k8s.example.com\n",
 			)
-			assert.Contains(t, stdout, "\n  kthena-certgen generate --namespace ns --output-dir "+word("")+" "+site+" --import --ca-cert FILE\n")
+			assert.Contains(t, stdout, "\n  kthena-certgen generate --namespace ns --output-dir "+word("", "")+" "+site+" --import --ca-cert FILE\n")
 
 			code, stdout, stderr = call(t, append([]string{"generate", "--force"}, args...)...)
 			require.Equal(t, exitDone, code, stderr)
 			assert.Regexp(t, `kthena-router-tls-manual         \d{4}-\d\d-\d\d  a.example.com`, stdout)
-			item := func(file string) string {
-				if tc.list == "" {
-					return word(file)
-				}
-				return "'" + tc.list + dir + file + tc.list + "'"
-			}
-			assert.Contains(t, stdout, "\n  kubectl apply --filename "+item("/secrets.yaml")+
-				"\n  helm install kthena charts/kthena --namespace ns --values "+item("/values.yaml")+"\n")
+			assert.Contains(t, stdout, "\n  kubectl apply --filename "+word(tc.list, "/secrets.yaml")+
+				"\n  helm install kthena charts/kthena --namespace ns --values "+word(tc.list, "/values.yaml")+"\n")
 			assert.NotContains(t, stdout, "PRIVATE KEY")
 		})
 	}

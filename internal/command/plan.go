@@ -140,10 +140,8 @@ func (o *planOptions) read() error {
 	return nil
 }
 
-// doing is what plan does to a release, for errors.
-const doing = "planning the switch of release"
-
 func (o *planOptions) run(ctx context.Context, found kube.Target, stdout, stderr io.Writer) error {
+	const doing = "planning the switch of release"
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("timed out after %s: %w", o.timeout, context.DeadlineExceeded))
 	defer cancel()
 	raw, err := kube.NewRaw(found.Config, time.Now)

@@ -109,6 +109,7 @@ func (o *verifyOptions) validate() error {
 }
 
 func (o *verifyOptions) run(ctx context.Context, found kube.Target, stdout, stderr io.Writer) error {
+	const doing = "verifying release"
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("timed out after %s: %w", o.timeout, context.DeadlineExceeded))
 	defer cancel()
 	raw, err := kube.NewRaw(found.Config, time.Now)
@@ -116,7 +117,7 @@ func (o *verifyOptions) run(ctx context.Context, found kube.Target, stdout, stde
 		return err
 	}
 	if err := o.settle(ctx, found, raw, stderr); err != nil {
-		return o.explain(ctx, "verifying release", found.Host, err)
+		return o.explain(ctx, doing, found.Host, err)
 	}
 	v, err := o.verifier(found, raw)
 	if err != nil {
@@ -125,7 +126,7 @@ func (o *verifyOptions) run(ctx context.Context, found kube.Target, stdout, stde
 	v.WarnWithin = o.warnWithin
 	report, err := v.Run(ctx)
 	if err != nil {
-		return o.explain(ctx, "verifying release", found.Host, err)
+		return o.explain(ctx, doing, found.Host, err)
 	}
 	if err := o.print(stdout, report); err != nil {
 		return fmt.Errorf("printing the report: %w", err)

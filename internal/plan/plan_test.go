@@ -18,9 +18,8 @@ import (
 func found(from, to string, owners ...string) *facts {
 	return &facts{
 		report: verify.Report{
-			Release: "k", Namespace: "ns", Mode: from, Time: time.Date(
-				2026, 11, 27, 18, 25, 1, 0, time.UTC,
-			), Verdict: verify.VerdictOK, Webhooks: []verify.Webhook{{BundleManagers: owners}},
+			Release: "k", Namespace: "ns", Mode: from, Time: time.Date(2026, 11, 27, 18, 25, 1, 0, time.UTC),
+			Verdict: verify.VerdictOK, Webhooks: []verify.Webhook{{BundleManagers: owners}},
 		},
 		wanted: Wanted{Mode: to, Chart: "charts/kthena", ValuesFile: "my values.yaml", CAFile: "ca.crt"},
 		helm:   helmRelease{revision: 1, applied: "ssa"}, controller: true,

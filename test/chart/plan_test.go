@@ -156,8 +156,7 @@ func TestPlanKeepsAKeyThatCertManagerReplaces(t *testing.T) {
 	p.Run(
 		t,
 		"sed -i -e 's/name: registry-webhook-certs/name: copy/' -e '/resourceVersion:/d' -e '/uid:/d' "+
-			"kthena-*/registry-webhook-certs.yaml; kubectl "+
-			"create --filename kthena-*/registry-webhook-certs.yaml",
+			"kthena-*/registry-webhook-certs.yaml; kubectl create --filename kthena-*/registry-webhook-certs.yaml",
 	)
 	assert.Equal(t, before, key("copy"))
 }
